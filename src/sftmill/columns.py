@@ -1,0 +1,61 @@
+"""Every column that a row may have: its name, its Arrow type and what it means.
+
+A row is a dict whose keys stand here. There is no drawer for the rest: a step that needs
+a new column adds a line, so that every reader can look up what a value is.
+"""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+
+class Column(NamedTuple):
+    """A stored column: its Arrow type and, in one line, what it means."""
+
+    type: pa.DataType
+    meaning: str
+
+
+MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string()), ("tool_calls", pa.string())])
+
+COLUMNS: dict[str, Column] = {
+    # who the row is
+    "id": Column(pa.string(), "content-addressed name of the row, 32 hexadecimal digits"),
+    "root": Column(pa.string(), "id of the source row that this row descends from"),
+    "parents": Column(pa.list_(pa.string()), "ids of the rows that this row was made from"),
+    "lang": Column(pa.string(), "language of the row: zh or en"),
+    "sensitivity": Column(pa.string(), "who may see the row: public, internal or secret"),
+    "stream": Column(pa.string(), "name of the stream that made the row"),
+    # where it comes from
+    "source": Column(pa.string(), "path of the source file relative to the folder given, or a name"),
+    "source_hash": Column(pa.string(), "BLAKE2b-128 of the source file's bytes, hexadecimal"),
+    "document": Column(pa.string(), "the whole text of a document; dropped once it is split"),
+    "title": Column(pa.string(), "title of the document"),
+    "title_path": Column(pa.list_(pa.string()), "headings above the passage, outermost first"),
+    "passage": Column(pa.string(), "a piece of a document, as it stands in the source"),
+    "passage_index": Column(pa.int32(), "number of the passage within its document, from 0"),
+    "draw": Column(pa.int64(), "number of a draw that has no source text (Magpie)"),
+    # the sample
+    "messages": Column(pa.list_(MESSAGE), "the conversation: system, user, assistant and tool turns"),
+    "tools": Column(pa.string(), "tools that the assistant may call, as JSON"),
+    "reasoning": Column(pa.string(), "what a thinking model thought before its last answer"),
+    "quotations": Column(pa.list_(pa.string()), "pieces of the passage that support the answer"),
+    "weight": Column(pa.float64(), "how often the sample counts in training, 1 = once"),
+    # what was found about it
+    "grounded": Column(pa.float64(), "support of the answer by its passage, 0 to 1"),
+    "candidates": Column(pa.list_(pa.string()), "answers to choose from"),
+    "score": Column(pa.float64(), "quality given by a judge, verifier or reward model"),
+    "tags": Column(pa.list_(pa.string()), "what the instruction is about"),
+}
+
+VIEWS: dict[str, str] = {
+    "question": "content of the last user turn in `messages`",
+    "answer": "content of the assistant turn that ends `messages`",
+    "system": "content of the system turn of `messages`",
+}
+"""Names that steps, prompts and `where` may read like columns, but that live in `messages`."""
+
+
+def is_column(name: str) -> bool:
+    """Tell whether `name` may stand in a step's reads, writes or prompts."""
+    return name in COLUMNS or name in VIEWS

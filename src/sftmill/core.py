@@ -1,0 +1,338 @@
+"""What flows (rows), what is done (the five step shapes) and who answers (the desk).
+
+Five shapes, no sixth, and no inheritance beneath them:
+
+    Source      lists what there is          -> rows
+    RowStep     pure CPU                     row -> row | rows | Drop
+    AskStep     asks models                  row, desk -> row | rows | Drop
+    RoundStep   grows a pool, round by round draft, fill, admit
+    WholeStep   needs all rows at once       shards, desk -> rows | tables | Dropped
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from sftmill.columns import is_column
+
+Row = dict[str, Any]
+"""A sample on its way; its keys stand in `columns.COLUMNS`."""
+
+Message = dict[str, Any]
+"""A turn: {"role": "system" | "user" | "assistant" | "tool", "content": str}."""
+
+
+class Drop(BaseException):
+    """Raised by a step to take a row out, with a reason that people can count.
+
+    It derives from BaseException so that a step's own `except Exception` cannot swallow it.
+    `facts` are small values that explain the decision; they are kept beside the row.
+    """
+
+    def __init__(self, reason: str, **facts: Any):
+        super().__init__(reason)
+        self.reason = reason
+        self.facts = facts
+
+    def __reduce__(self):
+        return _drop_again, (self.reason, self.facts)
+
+
+def _drop_again(reason: str, facts: dict[str, Any]) -> Drop:
+    return Drop(reason, **facts)
+
+
+class Dropped(NamedTuple):
+    """A row that a WholeStep or RoundStep takes out, with the reason."""
+
+    row: Row
+    reason: str
+    facts: dict[str, Any] = {}
+
+
+class Sampling(BaseModel):
+    """How an answer is drawn; None leaves the choice to the server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    """Alternatives per generated token whose log-probabilities are wanted, 0 to 20."""
+    keep_truncated: bool = False
+    """Return answers cut off by max_tokens (with finish "length") instead of retrying and raising."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """One answer of a model."""
+
+    text: str
+    reasoning: str | None = None
+    finish: str = "stop"
+    """"stop", "length" or "tool_calls"; a refused answer is raised as ContentRefused."""
+    data: Any = None
+    """The instance of `schema`, where one was asked for."""
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    logprobs: list[dict[str, Any]] | None = None
+    """Per token: {"token": str, "logprob": float, "top": {token: logprob}}."""
+    sample: int = 0
+    from_ledger: bool = False
+
+
+class TokenScores(NamedTuple):
+    """Log-probabilities of a continuation's tokens, natural logarithm, one per token."""
+
+    tokens: list[str]
+    logprobs: list[float]
+
+
+class Desk(Protocol):
+    """Every model and prompt, handed to a step; `to` is a role that the recipe names.
+
+    The desk that a step gets is bound to the row at hand: it knows the row's language,
+    sensitivity and root, so that prompts, permissions and ledger keys come out right.
+    All methods raise `errors.ModelError`; the house turns that into a drop or a failure.
+    """
+
+    def prompt(self, name: str, **values: Any) -> list[Message]:
+        """Render one of the step's own prompt files in the row's language.
+
+        The row's columns and the step's settings are visible in it; `values` add to them.
+        """
+
+    async def ask(
+        self,
+        prompt: str | list[Message],
+        *,
+        to: str = "teacher",
+        n: int = 1,
+        schema: type[BaseModel] | None = None,
+        sampling: Sampling | None = None,
+    ) -> list[Reply]:
+        """Ask for `n` answers to a chat; the whole ones come back, at least one."""
+
+    async def complete(
+        self, prefix: str, *, to: str = "teacher", n: int = 1, sampling: Sampling | None = None
+    ) -> list[Reply]:
+        """Let the model go on from `prefix` as it stands, without a chat template."""
+
+    async def embed(self, texts: list[str], *, to: str = "embedder") -> list[list[float]]:
+        """Turn texts into unit vectors, in the order given."""
+
+    async def score(self, prefix: str, continuation: str, *, to: str = "scorer") -> TokenScores:
+        """Return the log-probability of each token of `continuation` after `prefix`."""
+
+
+class Step(BaseModel):
+    """What all five shapes share: settings as fields, and declared columns and prompts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Columns (or views) that must be there; proved by `plan`."""
+    writes: ClassVar[tuple[str, ...]] = ()
+    """Columns (or views) that the step adds or replaces."""
+    removes: ClassVar[tuple[str, ...]] = ()
+    """Columns that rows no longer have afterwards."""
+    prompts: ClassVar[tuple[str, ...]] = ()
+    """Names of the step's prompt files; every variable in them is a column, a setting or a value."""
+    version: ClassVar[int] = 1
+    """Raised by hand when the meaning changes though the source does not."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for kind in ("reads", "writes", "removes"):
+            for name in getattr(cls, kind):
+                if not is_column(name):
+                    raise TypeError(
+                        f"{cls.__name__}.{kind} names {name!r}, which is no column; add it to sftmill/columns.py"
+                    )
+
+    def roles(self) -> tuple[str, ...]:
+        """Return the model roles that this step asks: its settings named `to` or `to_...`."""
+        fields = type(self).model_fields
+        return tuple(v for k in fields if (k == "to" or k.startswith("to_")) and isinstance(v := getattr(self, k), str))
+
+
+class Source(Step):
+    """Lists what there is: files, pages, numbered draws. Parsing is a RowStep's work."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows, always in the same order; the house gives them their ids."""
+        raise NotImplementedError
+
+
+class RowStep(Step):
+    """Pure computation on one row; runs in worker processes, so it must be picklable."""
+
+    def row(self, row: Row) -> Row | list[Row]:
+        """Return the row changed, or a list of new rows (children), or raise Drop."""
+        raise NotImplementedError
+
+
+class AskStep(Step):
+    """Asks models about one row."""
+
+    async def row(self, row: Row, desk: Desk) -> Row | list[Row]:
+        """Return the row changed, or a list of new rows (children), or raise Drop."""
+        raise NotImplementedError
+
+
+class Pool:
+    """A frozen view of a growing list of admitted rows: the first `size` of them.
+
+    Views share one list, so that freezing a pool of a million rows copies nothing.
+    Only the newest view can grow.
+    """
+
+    def __init__(self, rows: list[Row] | None = None, dropped: list[Dropped] | None = None):
+        self._rows = rows if rows is not None else []
+        self.size = len(self._rows)
+        self.dropped = dropped or []
+        """Rows refused on the way from the previous view to this one."""
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self._rows[i] for i in range(self.size))
+
+    def __getitem__(self, index: int) -> Row:
+        if not 0 <= index < self.size:
+            raise IndexError(f"pool has {self.size} rows, no number {index}")
+        return self._rows[index]
+
+    def grown(self, admitted: list[Row], dropped: list[Dropped]) -> "Pool":
+        """Return the next view, with `admitted` at its end; `dropped` says why the others are out."""
+        if self.size != len(self._rows):
+            raise ValueError("this pool has already grown; only its newest view can grow")
+        self._rows.extend(admitted)
+        return Pool(self._rows, dropped)
+
+
+class RoundStep(Step):
+    """Grows a pool: drafts from a frozen pool, fills concurrently, admits in draft order."""
+
+    def start(self, rows: list[Row]) -> Pool:
+        """Return the first pool, made of the stream's rows (the seeds)."""
+        return Pool(list(rows))
+
+    def draft(self, pool: Pool, round: int) -> Iterator[Row]:
+        """Yield what to ask for in this round (from 0); nothing ends the step."""
+        raise NotImplementedError
+
+    async def fill(self, row: Row, desk: Desk) -> Row | list[Row]:
+        """Turn a draft into candidates, or raise Drop."""
+        raise NotImplementedError
+
+    def admit(self, pool: Pool, rows: list[Row]) -> Pool:
+        """Return `pool.grown(...)` with those candidates that are good enough, in their order."""
+        raise NotImplementedError
+
+    def result(self, pool: Pool) -> Iterator[Row]:
+        """Yield what the step hands on: all of the pool, unless the step says otherwise."""
+        return iter(pool)
+
+
+class Shards(Protocol):
+    """All rows of a stream, on disk; each method reads them anew, one shard at a time."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows as dicts, in order."""
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield Arrow batches, in order, with the columns named or all."""
+
+    def frame(self) -> Any:
+        """Return a lazy Daft frame over the shards (extra `scale`)."""
+
+
+class WholeStep(Step):
+    """Needs all rows, of one or several inputs: dedup, retrieval, mixing, export."""
+
+    def run(
+        self, inputs: Mapping[str, Shards], desk: Desk
+    ) -> AsyncIterator[Row | pa.RecordBatch | Dropped]:
+        """Yield rows or whole batches to keep, and Dropped for rows taken out (an async generator).
+
+        `inputs["rows"]` is the stream itself; the others are named under `inputs:` in the recipe.
+        """
+        raise NotImplementedError
+
+
+Shape = Literal["source", "row", "ask", "round", "whole"]
+SHAPES: dict[type[Step], Shape] = {
+    Source: "source",
+    RowStep: "row",
+    AskStep: "ask",
+    RoundStep: "round",
+    WholeStep: "whole",
+}
+
+
+def shape(step: type[Step] | Step) -> Shape:
+    """Tell which of the five shapes a step has; raises TypeError for any other class."""
+    cls = step if isinstance(step, type) else type(step)
+    for base, name in SHAPES.items():
+        if issubclass(cls, base):
+            return name
+    raise TypeError(f"{cls.__name__} is none of the five step shapes: derive it from one of {[c.__name__ for c in SHAPES]}")
+
+
+def turns(row: Row) -> list[Message]:
+    """Return the row's messages, an empty list when it has none yet."""
+    return row.get("messages") or []
+
+
+def question(row: Row) -> str:
+    """Return the last user turn, the empty string when there is none."""
+    return next((m["content"] for m in reversed(turns(row)) if m["role"] == "user"), "")
+
+
+def answer(row: Row) -> str:
+    """Return the assistant turn that ends the conversation, the empty string when there is none."""
+    messages = turns(row)
+    return (messages[-1]["content"] or "") if messages and messages[-1]["role"] == "assistant" else ""
+
+
+def system(row: Row) -> str:
+    """Return the system turn, the empty string when there is none."""
+    return next((m["content"] for m in turns(row) if m["role"] == "system"), "")
+
+
+def view(row: Row, name: str) -> Any:
+    """Return a column of the row, or one of the views of its messages."""
+    return {"question": question, "answer": answer, "system": system}[name](row) if name in ("question", "answer", "system") else row.get(name)
+
+
+def asked(row: Row, text: str) -> Row:
+    """Return a copy of the row whose conversation starts with the question `text`, keeping a system turn."""
+    head = [m for m in turns(row) if m["role"] == "system"]
+    return {**row, "messages": [*head, {"role": "user", "content": text}]}
+
+
+def answered(row: Row, text: str, reasoning: str | None = None) -> Row:
+    """Return a copy of the row whose last turn is the assistant's `text`, earlier turns kept."""
+    messages = turns(row)
+    if messages and messages[-1]["role"] == "assistant":
+        messages = messages[:-1]
+    made = {**row, "messages": [*messages, {"role": "assistant", "content": text}]}
+    if reasoning is not None:
+        made["reasoning"] = reasoning
+    return made
