@@ -162,6 +162,10 @@ class Step(BaseModel):
                         f"{cls.__name__}.{kind} names {name!r}, which is no column; add it to sftmill/columns.py"
                     )
 
+    def problems(self) -> list[str]:
+        """Return what can be said against the settings before a run, such as a folder that is not there."""
+        return []
+
     def roles(self) -> tuple[str, ...]:
         """Return the model roles that this step asks: its settings named `to` or `to_...`."""
         fields = type(self).model_fields
@@ -171,9 +175,16 @@ class Step(BaseModel):
 class Source(Step):
     """Lists what there is: files, pages, numbered draws. Parsing is a RowStep's work."""
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows, always in the same order; the house gives them their ids."""
+    def rows(self) -> Iterator[Row | Dropped]:
+        """Yield the rows, always in the same order, and Dropped for what cannot be taken in.
+
+        The house gives the rows their ids.
+        """
         raise NotImplementedError
+
+    def then(self) -> "tuple[RowStep, ...]":
+        """Return the row steps that belong right behind this source, such as a parser."""
+        return ()
 
 
 class RowStep(Step):

@@ -1,0 +1,257 @@
+"""The barriers: steps that need all rows (WholeStep) and steps that grow a pool (RoundStep)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+
+from sftmill.core import Desk, Drop, Dropped, Pool, RoundStep, Row, WholeStep
+from sftmill.flow.lineage import as_child, as_root
+from sftmill.flow.losses import write_losses
+from sftmill.flow.shards import (
+    Counts,
+    Seal,
+    ShardList,
+    hash_file,
+    read_seal,
+    schema_of,
+    shard_files,
+    shard_name,
+    write_atomically,
+    write_shard,
+    write_table,
+)
+from sftmill.flow.stage import SHARD_ROWS, Stage
+from sftmill.flow.stream import IS_A_DROP, STOPS_THE_RUN, snake
+from sftmill.flow.walk import Fate, describe, settle
+from sftmill.text import content_hash
+
+DONE_FILE = "whole.json"
+NOT_SELECTED = "not_selected"
+"""Reason of the rows that a whole-data step neither passed on nor dropped by name."""
+
+
+class Barrier:
+    """A whole-data or round stage: waits for all its inputs, then writes its result in shards."""
+
+    def __init__(self, stage: Stage, stream: str, lang: str, desk: Callable[[Stage, Row | None], Desk]):
+        self.stage = stage
+        self.stream = stream
+        self.lang = lang
+        self.desk = desk
+        self.live = Counts()
+
+    def counts(self) -> list[Counts]:
+        """Return what became of the rows so far."""
+        return [self.live]
+
+    async def run(self, inputs: Mapping[str, ShardList]) -> AsyncIterator[tuple[int, Path]]:
+        """Yield the shards of the result; those of an earlier run if nothing has changed."""
+        source = await asyncio.to_thread(hash_inputs, inputs)
+        if counts := self._earlier(source):
+            self.live = counts
+        else:
+            (self.stage.folder / DONE_FILE).unlink(missing_ok=True)
+            output = Output(self.stage, source, self.live)
+            self.live.rows_in = await asyncio.to_thread(len, inputs["rows"])
+            rows = self._rounds(inputs["rows"]) if isinstance(self.stage.step, RoundStep) else self._whole(inputs)
+            async for item in rows:
+                await output.add(item)
+            await output.finish()
+            self._note(source, output.index)
+        for index, path in enumerate(shard_files(self.stage.folder)):
+            yield index, path
+
+    def _earlier(self, source: str) -> Counts | None:
+        """Return the counts of an earlier run that had the same inputs and came to its end."""
+        try:
+            noted = orjson.loads((self.stage.folder / DONE_FILE).read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            return None
+        files = shard_files(self.stage.folder)
+        seals = [read_seal(path) for path in files]
+        fits = all(seal and seal.matches(source, self.stage.fingerprint) for seal in seals)
+        counts = Counts.from_dict(noted["counts"])
+        return counts if fits and len(files) == noted["shards"] and not counts.failed else None
+
+    def _note(self, source: str, shards: int) -> None:
+        """Note that the stage is done, and remove the shards of an earlier, longer run."""
+        for path in self.stage.folder.glob("*.parquet"):
+            if int(path.name.split(".")[0]) >= shards:
+                path.unlink()
+        done = {"source": source, "fingerprint": self.stage.fingerprint, "shards": shards}
+        done["counts"] = self.live.as_dict()
+        write_atomically(self.stage.folder / DONE_FILE, orjson.dumps(done, option=orjson.OPT_SORT_KEYS))
+
+    async def _whole(self, inputs: Mapping[str, ShardList]) -> AsyncIterator[Row | pa.RecordBatch | Dropped]:
+        """Let a whole-data step work, and balance its books."""
+        step = self.stage.step
+        assert isinstance(step, WholeStep)
+        result = step.run(inputs, self.desk(self.stage, None))
+        number = 0
+        async for item in result:
+            if isinstance(item, dict):
+                number += 1
+                yield item if "id" in item else as_root(item, self.stream, self.lang)
+            else:
+                number += 1 if isinstance(item, Dropped) else item.num_rows
+                yield item
+        if number > self.live.rows_in:
+            self.live.born += number - self.live.rows_in
+        else:
+            self._not_selected(self.live.rows_in - number)
+
+    async def _rounds(self, rows: ShardList) -> AsyncIterator[Row | Dropped | Fate]:
+        """Grow a pool round by round: fill concurrently, admit in draft order."""
+        step = self.stage.step
+        assert isinstance(step, RoundStep)
+        pool = step.start(list(rows.rows()))
+        for item in pool.dropped:
+            yield item
+        self._settle_start(len(pool), len(pool.dropped))
+        number = 0
+        while drafts := self._named(list(step.draft(pool, number)), number):
+            candidates: list[Row] = []
+            for outcome in await self._fill_all(step, drafts):
+                if isinstance(outcome, list):
+                    candidates.extend(outcome)
+                    continue
+                self.live.born += 1
+                if outcome.kind == "failed":
+                    self.live.failed += 1
+                    yield outcome
+                else:
+                    yield Dropped(outcome.row, outcome.reason, outcome.facts or {})
+            before = len(pool)
+            pool = step.admit(pool, candidates)
+            self.live.born += len(candidates)
+            for item in pool.dropped:
+                yield item
+            silent = len(candidates) - (len(pool) - before) - len(pool.dropped)
+            if silent:
+                raise AssertionError(
+                    f"{self.stage.key}: of {len(candidates)} rows, admit() admitted {len(pool) - before} and dropped "
+                    f"{len(pool.dropped)}; the others must be named in pool.grown(admitted, dropped)"
+                )
+            number += 1
+        handed = 0
+        for row in step.result(pool):
+            handed += 1
+            yield row
+        self._not_selected(len(pool) - handed)
+
+    def _settle_start(self, kept: int, dropped: int) -> None:
+        """Account for seeds that start() added or left out without a word."""
+        difference = kept + dropped - self.live.rows_in
+        if difference >= 0:
+            self.live.born += difference
+        else:
+            self._not_selected(-difference)
+
+    def _not_selected(self, number: int) -> None:
+        """Count rows that were neither passed on nor dropped by name."""
+        if number > 0:
+            self.live.dropped[NOT_SELECTED] = self.live.dropped.get(NOT_SELECTED, 0) + number
+
+    async def _fill_all(self, step: RoundStep, drafts: list[Row]) -> list[list[Row] | Fate]:
+        """Fill all drafts of a round; if the run must stop, the calls under way still come to their end."""
+        outcomes = await asyncio.gather(*(self._fill(step, draft) for draft in drafts), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return outcomes
+
+    def _named(self, drafts: list[Row], number: int) -> list[Row]:
+        """Give drafts ids that depend on the step, the round and their place, so that equal drafts stay apart."""
+        named = []
+        for place, draft in enumerate(drafts):
+            name = content_hash(self.stream, self.stage.name, str(number), str(place), orjson.dumps(draft, option=2))
+            base = {"lang": self.lang, "sensitivity": "internal", "parents": []}
+            named.append({**base, **draft, "id": name, "root": name, "stream": self.stream})
+        return named
+
+    async def _fill(self, step: RoundStep, draft: Row) -> list[Row] | Fate:
+        """Fill one draft; what goes wrong becomes a fate, not an exception."""
+        try:
+            made = await step.fill(draft, self.desk(self.stage, draft))
+            if isinstance(made, list):
+                return [as_child(child, draft, self.stage.name, i) for i, child in enumerate(made)]
+            return [row for _, row in settle(made, draft, (), self.stage.name)]
+        except Drop as drop:
+            return Fate(0, (), "dropped", draft, drop.reason, drop.facts)
+        except STOPS_THE_RUN:
+            raise
+        except IS_A_DROP as error:
+            return Fate(0, (), "dropped", draft, snake(type(error).__name__), {"error": str(error)})
+        except Exception as error:
+            return Fate(0, (), "failed", draft, describe(error))
+
+
+class Output:
+    """Writes what a barrier yields as sealed shards, rows and batches alike, with the rows it drops."""
+
+    def __init__(self, stage: Stage, source: str, counts: Counts):
+        self.stage = stage
+        self.seal = Seal(source, stage.fingerprint)
+        self.counts = counts
+        self.schema = schema_of(stage.columns)
+        self.rows: list[Row] = []
+        self.lost: list[Fate] = []
+        self.index = 0
+
+    async def add(self, item: Row | pa.RecordBatch | Dropped | Fate) -> None:
+        """Take in a row, a batch, a dropped row or one that failed."""
+        if isinstance(item, Dropped):
+            self.lost.append(Fate(0, (len(self.lost),), "dropped", item.row, item.reason, item.facts))
+            self.counts.dropped[item.reason] = self.counts.dropped.get(item.reason, 0) + 1
+        elif isinstance(item, Fate):
+            self.lost.append(item._replace(place=(len(self.lost),)))
+        elif isinstance(item, dict):
+            self.rows.append(item)
+            self.counts.out += 1
+        else:
+            await self._flush()
+            self.counts.out += item.num_rows
+            table = pa.Table.from_batches([item]).select([n for n in self.schema.names if n in item.schema.names])
+            for name in self.schema.names:
+                if name not in table.column_names:
+                    table = table.append_column(name, pa.nulls(table.num_rows, self.schema.field(name).type))
+            await asyncio.to_thread(self._write, table.select(self.schema.names).cast(self.schema))
+        if len(self.rows) >= SHARD_ROWS or len(self.lost) >= 10 * SHARD_ROWS:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Write the rows collected so far."""
+        if self.rows or self.lost:
+            await asyncio.to_thread(self._write, None)
+
+    def _write(self, table: pa.Table | None) -> None:
+        """Write the next shard from a table, or from the rows collected."""
+        path = self.stage.folder / shard_name(self.index)
+        write_losses(self.stage, self.index, self.lost, self.seal)
+        if table is None:
+            write_shard(path, self.rows, self.schema, self.seal)
+            self.rows = []
+        else:
+            write_table(path, table, self.seal)
+        self.lost = []
+        self.index += 1
+
+    async def finish(self) -> None:
+        """Write what is left, at least one empty shard, and check that no row has vanished."""
+        await self._flush()
+        if self.index == 0:
+            await asyncio.to_thread(self._write, None)
+        if not self.counts.balanced():
+            raise AssertionError(f"{self.stage.key}: rows vanished: {self.counts}")
+
+
+def hash_inputs(inputs: Mapping[str, ShardList]) -> str:
+    """Return one hash over all input shards and their conditions."""
+    parts: list[str] = []
+    for name in sorted(inputs):
+        parts.append(name)
+        parts.extend(hash_file(path) for path in inputs[name].files)
+    return content_hash(*parts)

@@ -1,0 +1,142 @@
+"""Where the work runs: the local engine takes streams through their passes in this process.
+
+A stream is cut at its barriers. Between two of them everything is one streaming pass; a source
+and the row steps right behind it form a reading pass that feeds it shard by shard.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from sftmill.core import Desk, Row
+from sftmill.flow.barrier import Barrier
+from sftmill.flow.reading import ReadingPass
+from sftmill.flow.shards import Counts, ShardList
+from sftmill.flow.stage import Stage
+from sftmill.flow.stream import StreamingPass
+from sftmill.flow.workers import Workers
+
+
+class LocalEngine:
+    """Runs streams on this machine.
+
+    `desk` makes the desk for a stage and a row (None for whole-data steps), `window` bounds the
+    rows on their way in each pass, `ceiling` is the share of failed rows past which a pass stops.
+    """
+
+    def __init__(
+        self,
+        desk: Callable[[Stage, Row | None], Desk],
+        window: int,
+        ceiling: float = 1.0,
+        processes: int | None = None,
+    ):
+        self.desk = desk
+        self.window = window
+        self.ceiling = ceiling
+        self.processes = processes or usable_cores()
+        self.passes: list[tuple[list[Stage], Callable[[], list[Counts]]]] = []
+        self.streaming: list[StreamingPass] = []
+
+    async def run(
+        self, stream: str, lang: str, stages: list[Stage], inputs: Mapping[str, ShardList]
+    ) -> ShardList:
+        """Take one stream through all its stages and return its rows.
+
+        `inputs["rows"]` are the rows of the streams that it starts from, where its first stage is
+        no source; the other entries are side inputs of its whole-data steps.
+        """
+        stages = keep_what_is_needed(stages)
+        row_steps = [(i, s.name, s.step) for i, s in enumerate(stages) if s.shape == "row"]
+        workers = Workers(row_steps, self.processes) if row_steps else None
+        try:
+            return await self._run(stream, lang, stages, inputs, workers)
+        finally:
+            if workers:
+                await workers.close()
+
+    async def _run(
+        self,
+        stream: str,
+        lang: str,
+        stages: list[Stage],
+        inputs: Mapping[str, ShardList],
+        workers: Workers | None,
+    ) -> ShardList:
+        """Chain the passes of a stream."""
+        at = 0
+        if stages[0].shape == "source":
+            at = leading_row_stages(stages)
+            reading = ReadingPass(stages[:at], stream, lang, workers if at > 1 else None)
+            self.passes.append((reading.stages, reading.counts))
+            shards = reading.run()
+        else:
+            shards = numbered(inputs["rows"])
+        rows = inputs.get("rows")
+        while at < len(stages):
+            end = at + 1
+            if stages[at].shape in ("row", "ask"):
+                while end < len(stages) and stages[end].shape in ("row", "ask"):
+                    end += 1
+                streaming = StreamingPass(stages[at:end], self.desk, workers, self.window, self.ceiling, offset=at)
+                self.streaming.append(streaming)
+                self.passes.append((streaming.stages, streaming.counts))
+                shards = streaming.run(shards)
+            else:
+                if at > 0:
+                    rows = await collect(shards)
+                assert rows is not None
+                barrier = Barrier(stages[at], stream, lang, self.desk)
+                self.passes.append(([barrier.stage], barrier.counts))
+                shards = barrier.run({**inputs, "rows": rows})
+            at = end
+        return await collect(shards)
+
+    def stop(self, error: BaseException) -> None:
+        """Start nothing new; what is under way comes to its end, then `run` raises `error`."""
+        for streaming in self.streaming:
+            streaming.stop(error)
+
+    def counts(self) -> dict[str, Counts]:
+        """Return what became of the rows so far: "<stream>/<number>-<step>" -> counts, in order."""
+        return {
+            f"{stage.folder.parent.name}/{stage.key}": counts
+            for stages, count in self.passes
+            for stage, counts in zip(stages, count(), strict=True)
+        }
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def leading_row_stages(stages: list[Stage]) -> int:
+    """Return the number of the first stage after the source that is no row stage."""
+    return next((i for i in range(1, len(stages)) if stages[i].shape != "row"), len(stages))
+
+
+def keep_what_is_needed(stages: list[Stage]) -> list[Stage]:
+    """Mark the stages whose rows are written: the end of every pass, and every ask stage.
+
+    Rows between two row steps are cheap to make again, so they are not written.
+    """
+    marked = []
+    for i, stage in enumerate(stages):
+        following = stages[i + 1].shape if i + 1 < len(stages) else None
+        marked.append(replace(stage, kept=stage.shape not in ("row", "source") or following != "row"))
+    return marked
+
+
+async def numbered(rows: ShardList) -> AsyncIterator[tuple[int, Path]]:
+    """Yield the files of finished shards with their numbers."""
+    for index, path in enumerate(rows.files):
+        yield index, path
+
+
+async def collect(shards: AsyncIterator[tuple[int, Path]]) -> ShardList:
+    """Wait for the end of a pass and return its shards in order."""
+    async with aclosing(shards):
+        return ShardList([path async for _, path in shards])

@@ -1,0 +1,37 @@
+"""Names and descent of rows: ids come from content and ancestry, never from the clock or the worker."""
+
+import orjson
+
+from sftmill.core import Row
+from sftmill.text import content_hash
+
+
+def as_root(row: Row, stream: str, lang: str) -> Row:
+    """Return a source's row with its id, which is the hash of what the row says; equal rows have equal ids."""
+    content = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    name = content_hash(content)
+    return {"lang": lang, "sensitivity": "internal", **row, "id": name, "root": name, "parents": [], "stream": stream}
+
+
+def as_child(child: Row, parent: Row, step: str, index: int) -> Row:
+    """Return a step's new row as the child number `index` of its parent, inheriting what it does not say.
+
+    The id is the hash of (parent, step, index), so a rerun gives every child the same name.
+    """
+    return {
+        **child,
+        "id": content_hash(parent["id"], step, str(index)),
+        "root": parent["root"],
+        "parents": [parent["id"]],
+        "lang": child.get("lang") or parent["lang"],
+        "sensitivity": stricter(child.get("sensitivity"), parent["sensitivity"]),
+        "stream": parent["stream"],
+    }
+
+
+STRICTNESS = {"public": 0, "internal": 1, "secret": 2}
+
+
+def stricter(*levels: str | None) -> str:
+    """Return the most sensitive of the levels given; what says nothing counts as public."""
+    return max((level for level in levels if level), key=STRICTNESS.__getitem__, default="public")

@@ -1,0 +1,335 @@
+"""Proves, offline and for free, that a recipe can run: columns, prompts, models, budget and who may see what."""
+
+import inspect
+import ipaddress
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+
+import orjson
+
+from sftmill.columns import VIEWS
+from sftmill.core import Source, Step, shape
+from sftmill.errors import RecipeError
+from sftmill.flow.lineage import STRICTNESS, stricter
+from sftmill.flow.packing import OWN_PREFIX
+from sftmill.flow.select import Select
+from sftmill.flow.shards import BASE_COLUMNS
+from sftmill.flow.stage import Stage
+from sftmill.models.prompt import Prompts
+from sftmill.models.settings import ModelSettings, Sensitivity
+from sftmill.recipe import FINISH, Recipe, StepEntry, Stream, nearest
+from sftmill.text import content_hash
+
+
+@dataclass(slots=True)
+class Plan:
+    """A recipe that can run: its streams as stages, in an order that respects `from` and `inputs`."""
+
+    recipe: Recipe
+    prompts: Prompts
+    stages: dict[str, list[Stage]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    sensitivity: dict[str, Sensitivity] = field(default_factory=dict)
+    """Strictest sensitivity that rows of a stream can have."""
+    roles: dict[str, list[str]] = field(default_factory=dict)
+    """Role -> the steps that ask it, as "stream/step"."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def make_plan(recipe: Recipe, run_dir: Path) -> Plan:
+    """Return the plan of a recipe; raises RecipeError naming all problems at once, each with line and remedy."""
+    return _Planner(recipe, run_dir).plan()
+
+
+class _Planner:
+    """Checks a recipe stream by stream and collects problems as (line, text)."""
+
+    def __init__(self, recipe: Recipe, run_dir: Path):
+        self.recipe = recipe
+        self.run_dir = run_dir
+        self.made = Plan(recipe, Prompts(recipe.prompts))
+        self.problems: list[tuple[int, str]] = []
+        self.columns: dict[str, set[str]] = {}
+
+    def plan(self) -> Plan:
+        """Check everything; return the plan or raise with all that is wrong."""
+        for stream in self._ordered():
+            self._stream(stream)
+        for role, settings in self.recipe.models.items():
+            self._role(role, settings)
+        self._budget()
+        if self.problems:
+            name = self.recipe.path.name
+            raise RecipeError([f"{name}:{line}: {text}" for line, text in sorted(set(self.problems))])
+        return self.made
+
+    def wrong(self, line: int, text: str) -> None:
+        """Note a problem."""
+        self.problems.append((line, text))
+
+    def _ordered(self) -> list[Stream]:
+        """Return the streams so that each comes after those it needs."""
+        done: list[Stream] = []
+        names: set[str] = set()
+        waiting = list(self.recipe.streams.values())
+        while waiting:
+            ready = [s for s in waiting if names.issuperset([*s.sources, *s.inputs.values()])]
+            if not ready:
+                circle = ", ".join(repr(s.name) for s in waiting)
+                self.wrong(waiting[0].line, f"streams {circle} wait for one another; break the circle in from/inputs")
+                break
+            done += ready
+            names.update(s.name for s in ready)
+            waiting = [s for s in waiting if s.name not in names]
+        self.made.order = [s.name for s in done]
+        return done
+
+    def _stream(self, stream: Stream) -> None:
+        """Check one stream and turn its steps into stages."""
+        entries = with_companions(stream.steps)
+        if not entries:
+            self.wrong(stream.line, f"stream {stream.name!r}: has no steps; add some, or remove it")
+            return
+        self._shape(stream, entries)
+        if shape(entries[0].step) in ("row", "ask") and stream.sources and (stream.where or len(stream.sources) > 1):
+            entries = [StepEntry("select", Select(), {}, stream.line), *entries]
+        columns, sensitivity = self._start(stream, entries)
+        fingerprint = content_hash(*(self.made.stages[s][-1].fingerprint for s in stream.sources if s in self.made.stages))
+        if stream.where:
+            fingerprint = content_hash(fingerprint, stream.where.text)
+            self._where(stream, columns)
+        stages = []
+        for number, entry in enumerate(entries, 1):
+            before = tuple(sorted(columns))
+            self._reads(stream, entry, columns)
+            columns |= with_messages(type(entry.step).writes)
+            columns -= set(type(entry.step).removes)
+            self._asks(stream, entry, sensitivity)
+            for problem in entry.step.problems():
+                self.wrong(entry.line, f"step {entry.name!r}: {problem}")
+            fingerprint = content_hash(fingerprint, self._fingerprint(entry))
+            folder = self.run_dir / "streams" / stream.name / f"{number:02d}-{entry.name}"
+            stages.append(Stage(entry.name, folder, entry.step, fingerprint, tuple(sorted(columns)), before))
+        self.made.stages[stream.name] = stages
+        self.columns[stream.name] = columns
+        self.made.sensitivity[stream.name] = sensitivity
+
+    def _shape(self, stream: Stream, entries: list[StepEntry]) -> None:
+        """Check that a stream starts with a source or with other streams, and has no second source."""
+        first, *others = entries
+        if stream.sources and shape(first.step) == "source":
+            self.wrong(first.line, f"stream {stream.name!r}: has both `from` and the source {first.name!r}; keep one")
+        if not stream.sources and shape(first.step) != "source":
+            sources = "books, samples"
+            self.wrong(
+                first.line,
+                f"stream {stream.name!r}: starts with {first.name!r}, which is no source; "
+                f"begin with one (such as {sources}) or with `from: [stream]`",
+            )
+        for entry in others:
+            if shape(entry.step) == "source":
+                self.wrong(entry.line, f"stream {stream.name!r}: the source {entry.name!r} must be the first step")
+
+    def _start(self, stream: Stream, entries: list[StepEntry]) -> tuple[set[str], Sensitivity]:
+        """Return the columns and the sensitivity that a stream starts with."""
+        columns = set(BASE_COLUMNS)
+        before = [self.columns[name] for name in stream.sources if name in self.columns]
+        if before:
+            columns |= set.intersection(*before)
+        inherited = [self.made.sensitivity.get(name) for name in (*stream.sources, *stream.inputs.values())]
+        own = [getattr(e.step, "sensitivity", "internal") for e in entries if isinstance(e.step, Source)]
+        return columns, stricter(*own, *inherited)
+
+    def _where(self, stream: Stream, columns: set[str]) -> None:
+        """Check that a condition's columns are there."""
+        for name in sorted(stream.where.columns - columns - readable_views(columns)):
+            self.wrong(stream.line, f"stream {stream.name!r}: where: column {name!r} is not there{nearest(name, columns)}")
+
+    def _reads(self, stream: Stream, entry: StepEntry, columns: set[str]) -> None:
+        """Check that what a step reads has been written before it."""
+        for name in type(entry.step).reads:
+            if name not in columns and name not in readable_views(columns):
+                self.wrong(
+                    entry.line,
+                    f"stream {stream.name!r}: {entry.name!r} reads {name!r}, which no step before it writes; "
+                    f"there are: {', '.join(sorted(columns | readable_views(columns)))}",
+                )
+
+    def _asks(self, stream: Stream, entry: StepEntry, sensitivity: Sensitivity) -> None:
+        """Check a step's prompts and the roles it asks."""
+        cls = type(entry.step)
+        if cls.prompts:
+            for problem in self.made.prompts.check(cls, entry.name, self.recipe.langs):
+                self.wrong(entry.line, f"step {entry.name!r}: {problem}")
+        for role in entry.step.roles():
+            if role not in self.recipe.models:
+                self.wrong(
+                    entry.line,
+                    f"step {entry.name!r}: asks the role {role!r}, which `models:` does not name"
+                    + (nearest(role, self.recipe.models) if self.recipe.models else f"; add `models: {{{role}: ...}}`"),
+                )
+                continue
+            self.made.roles.setdefault(role, []).append(f"{stream.name}/{entry.name}")
+            self._leak(entry, role, sensitivity)
+
+    def _leak(self, entry: StepEntry, role: str, sensitivity: Sensitivity) -> None:
+        """Check that a role may see what the step would show it."""
+        allowed = accepts(self.recipe.models[role])
+        if STRICTNESS[sensitivity] > STRICTNESS[allowed]:
+            where = ", ".join(host(url) for url in self.recipe.models[role].endpoint) or role
+            self.wrong(
+                entry.line,
+                f"step {entry.name!r}: would send {sensitivity} rows to {where} (role {role!r}), which accepts only "
+                f"{allowed} ones; use an endpoint of your own, mark the source `sensitivity: {allowed}` if it is, "
+                f"or set models.{role}.accept: {sensitivity} if the contract with the provider allows it",
+            )
+
+    def _role(self, role: str, settings: ModelSettings) -> None:
+        """Check that a role can be reached, as far as can be told offline."""
+        line = self.recipe.model_lines.get(role, 1)
+        ways = [name for name in ("endpoint", "local", "scripted") if getattr(settings, name)]
+        if len(ways) != 1:
+            self.wrong(
+                line,
+                f"models.{role}: needs exactly one of endpoint, local and scripted"
+                + (f", not {' and '.join(ways)}" if ways else "; for the embedded model: local: qwen2.5-coder-0.5b-instruct"),
+            )
+        for url in settings.endpoint:
+            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+                self.wrong(line, f"models.{role}.endpoint: {url!r} is no URL; write it like http://127.0.0.1:8000/v1")
+        for name in settings.key_env:
+            if not os.environ.get(name):
+                self.wrong(line, f"models.{role}.key_env: the variable {name} is not set; run `export {name}=...` first")
+        if settings.on_refusal and settings.on_refusal not in self.recipe.models:
+            self.wrong(line, f"models.{role}.on_refusal: no role {settings.on_refusal!r}{nearest(settings.on_refusal, self.recipe.models)}")
+        if settings.scripted and not Path(settings.scripted).is_file():
+            self.wrong(line, f"models.{role}.scripted: {settings.scripted} is not there")
+        if role in self.made.roles and settings.endpoint and not settings.revision:
+            self.made.warnings.append(
+                f"models.{role}: has no `revision`; if the weights behind {host(settings.endpoint[0])} change, "
+                "answers of the old ones will be taken from the ledger"
+            )
+        if role not in self.made.roles and not any(m.on_refusal == role for m in self.recipe.models.values()):
+            self.made.warnings.append(f"models.{role}: no step asks this role")
+
+    def _budget(self) -> None:
+        """Check that a cap in money can be kept."""
+        if self.recipe.budget.money is None:
+            return
+        for role in self.made.roles:
+            settings = self.recipe.models[role]
+            if settings.price is None and settings.endpoint:
+                self.wrong(
+                    self.recipe.model_lines.get(role, 1),
+                    f"models.{role}: has no price, so the cap of {self.recipe.budget.money:g} "
+                    f"{self.recipe.budget.currency} cannot be kept; add `price: {{prompt: ..., completion: ...}}` "
+                    "per million tokens, or `price: {gpu_hour: ...}`",
+                )
+
+    def _fingerprint(self, entry: StepEntry) -> str:
+        """Return what decides a step's result besides its rows: code, settings, prompts and models."""
+        cls = type(entry.step)
+        prompts = []
+        for name in cls.prompts:
+            for lang in self.recipe.langs:
+                try:
+                    prompts.append(self.made.prompts.find(entry.name, name, lang).digest)
+                except RecipeError:
+                    prompts.append("missing")  # noted as a problem elsewhere
+        models = []
+        for role in entry.step.roles():
+            if settings := self.recipe.models.get(role):
+                models.append([settings.model, settings.local, settings.revision, settings.sampling, settings.extra_body])
+        parts = [cls.__qualname__, cls.version, source_digest(cls), entry.settings, prompts, models]
+        return content_hash(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
+
+
+def with_companions(entries: list[StepEntry]) -> list[StepEntry]:
+    """Return the steps with those that a source brings along (its parser) right behind it."""
+    complete = []
+    for entry in entries:
+        complete.append(entry)
+        if isinstance(entry.step, Source):
+            for step in entry.step.then():
+                name = f"{entry.name}.{type(step).__name__.lower()}"
+                complete.append(StepEntry(name, step, entry.settings, entry.line))
+    return complete
+
+
+def with_messages(writes: Iterable[str]) -> set[str]:
+    """Return the stored columns behind what a step writes: a view stands for `messages`."""
+    return {"messages" if name in VIEWS else name for name in writes}
+
+
+def readable_views(columns: set[str]) -> set[str]:
+    """Return the views that can be read when these columns are there."""
+    return set(VIEWS) if "messages" in columns else set()
+
+
+def source_digest(cls: type[Step]) -> str:
+    """Return a hash over the source of a step's module and of the project modules that it uses."""
+    seen: dict[str, bytes] = {}
+    waiting = [cls.__module__]
+    while waiting:
+        name = waiting.pop()
+        module = sys.modules.get(name)
+        if name in seen or not isinstance(module, ModuleType) or not getattr(module, "__file__", None):
+            continue
+        seen[name] = Path(module.__file__).read_bytes()
+        for value in vars(module).values():
+            used = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+            if isinstance(used, str) and used.startswith(("sftmill.steps", "sftmill.text", OWN_PREFIX)):
+                waiting.append(used)
+    return content_hash(*(part for name in sorted(seen) for part in (name.removeprefix(OWN_PREFIX), seen[name])))
+
+
+def accepts(settings: ModelSettings) -> Sensitivity:
+    """Return the most sensitive rows that a role may see; only private addresses see internal ones by default."""
+    if settings.accept:
+        return settings.accept
+    if settings.local or settings.scripted:
+        return "secret"
+    return "internal" if all(is_private(url) for url in settings.endpoint) else "public"
+
+
+def is_private(url: str) -> bool:
+    """Tell whether a URL names this machine or a private address; other names count as public."""
+    name = urlsplit(url).hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_private
+    except ValueError:
+        return False
+
+
+def host(url: str) -> str:
+    """Return the host of a URL, for messages."""
+    return urlsplit(url).netloc.rpartition("@")[2] or url
+
+
+def describe(plan: Plan, list_rows: Callable[[Source], int] | None = None) -> dict[str, object]:
+    """Return what a plan says, as plain values: streams, steps with their columns, roles, warnings."""
+    streams = {}
+    for name in plan.order:
+        stream = plan.recipe.streams[name]
+        steps = []
+        for stage in plan.stages[name]:
+            cls = type(stage.step)
+            steps.append({"step": stage.name, "shape": stage.shape, "reads": list(cls.reads), "writes": list(cls.writes)})
+        entry: dict[str, object] = {"steps": steps, "sensitivity": plan.sensitivity[name]}
+        if stream.sources:
+            entry["from"] = stream.sources
+        first = plan.stages[name][0].step
+        if list_rows and isinstance(first, Source):
+            entry["source_rows"] = list_rows(first)
+        streams[name] = entry
+    return {"name": plan.recipe.name, "streams": streams, "roles": plan.roles, "warnings": plan.warnings}
+
+
+__all__ = ["FINISH", "Plan", "accepts", "describe", "host", "is_private", "make_plan"]

@@ -1,0 +1,398 @@
+"""A run: its directory, its lock, its way from a plan to a manifest, and how it stops and goes on."""
+
+import asyncio
+import os
+import platform
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from sftmill import __version__
+from sftmill.core import Desk, Row
+from sftmill.errors import RunError, RunLocked, RunStopped, SftmillError
+from sftmill.flow.engine import LocalEngine
+from sftmill.flow.shards import JoinedShards, ShardList, storage_error, write_atomically
+from sftmill.flow.stage import Stage
+from sftmill.models.budget import Budget
+from sftmill.models.desk import Models
+from sftmill.models.ledger import Ledger
+from sftmill.models.settings import ModelSettings
+from sftmill.plan import Plan, make_plan
+from sftmill.recipe import Recipe
+
+TICK = 0.5
+"""Seconds between two looks at the counters, for the display and for `sftmill status`."""
+
+Watcher = Callable[[dict[str, Any]], None]
+"""Called with a snapshot of the run every TICK seconds, and once at its end."""
+
+
+class RunDirectory:
+    """The folder of a run, locked by the process that works on it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the run; raises RunLocked when another process has it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = open(self.path / ".lock", "a+")
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        with handle:
+            try:
+                lock(handle.fileno())
+            except OSError:
+                handle.seek(0)
+                owner = handle.read().strip() or "unknown"
+                raise RunLocked(
+                    f"{self.path}: another process (pid {owner}) works on this run; watch it with "
+                    f"`sftmill status {self.path}`, or choose another --run-dir"
+                ) from None
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+            yield
+
+    def identity(self) -> str:
+        """Return the name under which the ledger accounts for this run, made once."""
+        file = self.path / "run.id"
+        if file.is_file():
+            return file.read_text().strip()
+        name = f"{self.path.name}-{secrets.token_hex(4)}"
+        write_atomically(file, name.encode())
+        return name
+
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file of the run."""
+        write_atomically(self.path / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Append an event to log.jsonl."""
+        line = orjson.dumps({"time": round(time.time(), 3), "event": event, **facts}, default=str)
+        try:
+            with open(self.path / "log.jsonl", "ab") as file:
+                file.write(line + b"\n")
+        except OSError as error:
+            raise storage_error(self.path / "log.jsonl", error) from error
+
+
+def lock(descriptor: int) -> None:
+    """Lock an open file for this process, or raise OSError at once."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def run(
+    recipe: Recipe,
+    run_dir: Path,
+    watch: Watcher | None = None,
+    providers: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Run a recipe to its end, or go on where an earlier run of it stopped; return the manifest.
+
+    `providers` replaces the endpoints of roles, for tests. Raises RecipeError before anything is
+    spent, and RunStopped (with all answers kept) when the run ends early.
+    """
+    plan = make_plan(recipe, run_dir)
+    directory = RunDirectory(run_dir)
+    with directory.locked(), ExitStack() as stack:
+        settings = serve_locally(recipe.models, plan, stack)
+        work = _Work(plan, directory, settings, watch, providers)
+        return run_loop(work.run())
+
+
+def run_loop(main: Any) -> Any:
+    """Run a coroutine on the fastest event loop there is."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def serve_locally(models: Mapping[str, ModelSettings], plan: Plan, stack: ExitStack) -> dict[str, ModelSettings]:
+    """Start a server for every embedded model that a step asks; return the settings with their addresses."""
+    settings = dict(models)
+    servers: dict[str, Any] = {}
+    for role, chosen in models.items():
+        if not chosen.local or role not in plan.roles:
+            continue
+        if chosen.local not in servers:
+            from sftmill.models.local import serve
+
+            servers[chosen.local] = stack.enter_context(serve(chosen.local))
+        server = servers[chosen.local]
+        settings[role] = chosen.model_copy(
+            update={
+                "endpoint": (server.url,),
+                "model": server.model,
+                "revision": chosen.revision or server.revision,
+                "concurrency": min(chosen.concurrency, server.slots),
+                "accept": chosen.accept or "secret",
+                "local": None,
+            }
+        )
+    return settings
+
+
+class _Work:
+    """One execution of a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        directory: RunDirectory,
+        settings: dict[str, ModelSettings],
+        watch: Watcher | None,
+        providers: Mapping[str, Any] | None,
+    ):
+        self.plan = plan
+        self.recipe = plan.recipe
+        self.directory = directory
+        self.settings = {role: settings[role] for role in settings if role in plan.roles or self._stands_in(role)}
+        self.watch = watch
+        self.providers = providers
+        self.started = time.time()
+        self.state = "running"
+        self.interrupts = 0
+
+    def _stands_in(self, role: str) -> bool:
+        """Tell whether a role is asked when another one is refused."""
+        return any(settings.on_refusal == role for settings in self.recipe.models.values())
+
+    async def run(self) -> dict[str, Any]:
+        """Do the work; return the manifest."""
+        self.identity = self.directory.identity()
+        self._write_recipe()
+        path = self.recipe.ledger or self.directory.path.parent / "ledger.sqlite"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Ledger.open(path) as ledger:
+            prices = {role: settings.price for role, settings in self.settings.items()}
+            self.budget = Budget(self.recipe.budget, prices, spent=ledger.spent(self.identity))
+            self.models = Models(
+                self.settings,
+                ledger,
+                self.budget,
+                self.plan.prompts,
+                providers=self.providers,
+                output=self.directory.path / "export",
+            )
+            run_settings = self.recipe.run
+            self.engine = LocalEngine(
+                self._desk, self._window(), run_settings.failure_ceiling, run_settings.processes
+            )
+            self.directory.log("started", version=__version__, recipe=self.recipe.name, pid=os.getpid())
+            self._catch_interrupts()
+            ticker = asyncio.create_task(self._tick())
+            try:
+                await self.models.start()
+                await self._streams()
+                self.state = "done"
+                return self._manifest(ledger)
+            except BaseException as error:
+                self.state = "stopped" if isinstance(error, RunStopped) else "failed"
+                self.directory.log(self.state, error=f"{type(error).__name__}: {error}")
+                raise
+            finally:
+                ticker.cancel()
+                await asyncio.gather(ticker, return_exceptions=True)
+                await self.models.close()
+                self._report()
+
+    def _desk(self, stage: Stage, row: Row | None) -> Desk:
+        """Return the desk for a stage and a row."""
+        return self.models.desk(stage.name, stage.step, row, self.identity)
+
+    def _window(self) -> int:
+        """Return how many rows may be on their way in a pass: enough that no endpoint waits for rows."""
+        if self.recipe.run.window:
+            return self.recipe.run.window
+        calls = sum(
+            s.concurrency * max(1, len(s.endpoint)) * max(1, len(s.key_env)) for s in self.settings.values()
+        )
+        return max(64, 2 * calls)
+
+    async def _streams(self) -> None:
+        """Run the streams side by side, each as soon as those it needs are done."""
+        done = {name: asyncio.get_running_loop().create_future() for name in self.plan.order}
+        tasks = [asyncio.create_task(self._stream(name, done)) for name in self.plan.order]
+        try:
+            await asyncio.gather(*tasks)
+        except BaseException as error:
+            self._stop(error)
+            for future in done.values():
+                future.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+    async def _stream(self, name: str, done: dict[str, asyncio.Future[ShardList]]) -> None:
+        """Run one stream when its inputs are there."""
+        stream = self.recipe.streams[name]
+        inputs: dict[str, ShardList] = {}
+        if stream.sources:
+            parts = [ShardList((await asyncio.shield(done[s])).files, stream.where) for s in stream.sources]
+            inputs["rows"] = parts[0] if len(parts) == 1 else JoinedShards(parts)
+        for key, other in stream.inputs.items():
+            inputs[key] = await asyncio.shield(done[other])
+        done[name].set_result(
+            await self.engine.run(name, self.recipe.langs[0], self.plan.stages[name], inputs)
+        )
+
+    def _stop(self, error: BaseException) -> None:
+        """Start nothing new; what is under way comes to its end."""
+        self.engine.stop(error)
+        self.models.stop(error)
+
+    def _catch_interrupts(self) -> None:
+        """Let the first Ctrl-C end the run in good order, and the second at once."""
+        loop = asyncio.get_running_loop()
+        main = asyncio.current_task()
+
+        def interrupt() -> None:
+            self.interrupts += 1
+            if self.interrupts > 1 and main:
+                main.cancel()
+                return
+            self.state = "stopping"
+            self._stop(
+                RunStopped(
+                    "stopped by Ctrl-C; the answers that were under way are kept. "
+                    "Give the same command again to go on from here"
+                )
+            )
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, interrupt)
+            except (NotImplementedError, RuntimeError, ValueError):
+                return  # Windows, or not in the main thread: Ctrl-C ends the process, the ledger is safe
+
+    async def _tick(self) -> None:
+        """Report every TICK seconds."""
+        while True:
+            self._report()
+            await asyncio.sleep(TICK)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return how the run stands, as plain values."""
+        return {
+            "name": self.recipe.name,
+            "state": self.state,
+            "pid": os.getpid(),
+            "seconds": round(time.time() - self.started, 1),
+            "updated": round(time.time(), 1),
+            "stages": {key: counts.as_dict() for key, counts in self.engine.counts().items()},
+            "models": self.models.snapshot(),
+            "budget": {
+                "spent_tokens": self.budget.spent_tokens,
+                "spent_money": round(self.budget.spent_money, 6),
+                "cap_tokens": self.recipe.budget.tokens,
+                "cap_money": self.recipe.budget.money,
+                "currency": self.recipe.budget.currency,
+            },
+        }
+
+    def _report(self) -> None:
+        """Write status.json and tell the watcher; a full disk must not hide the error that matters."""
+        snapshot = self.snapshot()
+        try:
+            self.directory.write("status.json", snapshot)
+        except RunError:
+            if self.state == "running":
+                raise
+        if self.watch:
+            self.watch(snapshot)
+
+    def _write_recipe(self) -> None:
+        """Write the recipe with every default spelled out."""
+        import io
+
+        from ruamel.yaml import YAML
+
+        text = io.StringIO()
+        writer = YAML(typ="safe", pure=True)
+        writer.default_flow_style = False
+        writer.allow_unicode = True
+        writer.sort_base_mapping_type_on_output = False
+        writer.dump(self.recipe.resolved, text)
+        write_atomically(self.directory.path / "recipe.yaml", text.getvalue().encode())
+
+    def _manifest(self, ledger: Ledger) -> dict[str, Any]:
+        """Write and return the manifest: what was made, from what, by what, at what cost; written last."""
+        counts = self.engine.counts()
+        prompts = {
+            f"{stage.name}/{name}.{lang}": self.plan.prompts.find(stage.name, name, lang).digest
+            for stages in self.plan.stages.values()
+            for stage in stages
+            for name in type(stage.step).prompts
+            for lang in self.recipe.langs
+        }
+        manifest = {
+            "name": self.recipe.name,
+            "sftmill": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "arguments": sys.argv[1:],
+            "started": round(self.started, 3),
+            "seconds": round(time.time() - self.started, 3),
+            "models": {
+                role: {"model": s.model, "revision": s.revision, "sampling": s.sampling}
+                for role, s in self.settings.items()
+            },
+            "prompts": prompts,
+            "fingerprints": {name: stages[-1].fingerprint for name, stages in self.plan.stages.items()},
+            "counts": {key: value.as_dict() for key, value in counts.items()},
+            "spent": [spent._asdict() for spent in ledger.spent(self.identity)],
+            "money": {"spent": round(self.budget.spent_money, 6), "currency": self.recipe.budget.currency},
+            "calls": {
+                role: {k: v for k, v in numbers.items() if k in ("calls", "from_ledger", "retries", "overloads")}
+                for role, numbers in self.models.snapshot().items()
+            },
+            "files": {p.name: p.stat().st_size for p in sorted((self.directory.path / "export").glob("*")) if p.is_file()},
+            "warnings": self.plan.warnings,
+        }
+        self.directory.log("done", seconds=manifest["seconds"])
+        self.directory.write("manifest.json", manifest)
+        return manifest
+
+
+def read_status(run_dir: Path) -> dict[str, Any]:
+    """Return the last snapshot of a run, with `alive` telling whether its process still works on it."""
+    try:
+        status = orjson.loads((run_dir / "status.json").read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{run_dir}: is no run directory; `sftmill run RECIPE` makes one under runs/") from None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise RunError(f"{run_dir / 'status.json'}: cannot be read: {error}") from error
+    status["alive"] = is_locked(run_dir)
+    return status
+
+
+def is_locked(run_dir: Path) -> bool:
+    """Tell whether a process holds the lock of a run."""
+    try:
+        with open(run_dir / ".lock", "a+") as handle:
+            lock(handle.fileno())
+    except OSError:
+        return True
+    return False
+
+
+__all__ = ["RunDirectory", "SftmillError", "is_locked", "read_status", "run", "run_loop"]
