@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sftmill.flow.engine import LocalEngine
 from sftmill.flow.shards import JoinedShards, ShardList, storage_error, write_atomically
 from sftmill.flow.stage import Stage
 from sftmill.models.budget import Budget
-from sftmill.models.desk import Models
+from sftmill.models.desk import Models, RowDesk
 from sftmill.models.ledger import Ledger
 from sftmill.models.settings import ModelSettings
 from sftmill.plan import Plan, make_plan
@@ -111,10 +111,8 @@ def run(
     """
     plan = make_plan(recipe, run_dir)
     directory = RunDirectory(run_dir)
-    with directory.locked(), ExitStack() as stack:
-        settings = serve_locally(recipe.models, plan, stack)
-        work = _Work(plan, directory, settings, watch, providers)
-        return run_loop(work.run())
+    with directory.locked():
+        return run_loop(_Work(plan, directory, watch, providers).run())
 
 
 def run_loop(main: Any) -> Any:
@@ -127,29 +125,15 @@ def run_loop(main: Any) -> Any:
         return runner.run(main)
 
 
-def serve_locally(models: Mapping[str, ModelSettings], plan: Plan, stack: ExitStack) -> dict[str, ModelSettings]:
-    """Start a server for every embedded model that a step asks; return the settings with their addresses."""
-    settings = dict(models)
-    servers: dict[str, Any] = {}
-    for role, chosen in models.items():
-        if not chosen.local or role not in plan.roles:
-            continue
-        if chosen.local not in servers:
-            from sftmill.models.local import serve
+class WholeDesk(RowDesk):
+    """The desk of a whole-data step: no row, but a folder for what people should find."""
 
-            servers[chosen.local] = stack.enter_context(serve(chosen.local))
-        server = servers[chosen.local]
-        settings[role] = chosen.model_copy(
-            update={
-                "endpoint": (server.url,),
-                "model": server.model,
-                "revision": chosen.revision or server.revision,
-                "concurrency": min(chosen.concurrency, server.slots),
-                "accept": chosen.accept or "secret",
-                "local": None,
-            }
-        )
-    return settings
+    __slots__ = ("output",)
+
+    def __init__(self, models: Models, stage: Stage, context: Row, run_id: str, output: Path):
+        super().__init__(models, stage.name, stage.step, context, run_id)
+        self.output = output
+        """The run's export folder."""
 
 
 class _Work:
@@ -159,14 +143,17 @@ class _Work:
         self,
         plan: Plan,
         directory: RunDirectory,
-        settings: dict[str, ModelSettings],
         watch: Watcher | None,
         providers: Mapping[str, Any] | None,
     ):
         self.plan = plan
         self.recipe = plan.recipe
         self.directory = directory
-        self.settings = {role: settings[role] for role in settings if role in plan.roles or self._stands_in(role)}
+        self.settings: dict[str, ModelSettings] = {
+            role: settings
+            for role, settings in self.recipe.models.items()
+            if role in plan.roles or self._stands_in(role)
+        }
         self.watch = watch
         self.providers = providers
         self.started = time.time()
@@ -192,7 +179,6 @@ class _Work:
                 self.budget,
                 self.plan.prompts,
                 providers=self.providers,
-                output=self.directory.path / "export",
             )
             run_settings = self.recipe.run
             self.engine = LocalEngine(
@@ -217,7 +203,11 @@ class _Work:
                 self._report()
 
     def _desk(self, stage: Stage, row: Row | None) -> Desk:
-        """Return the desk for a stage and a row."""
+        """Return the desk for a stage and a row, or for a whole-data stage."""
+        if row is None:
+            stream = stage.folder.parent.name
+            context = {"lang": self.recipe.langs[0], "sensitivity": self.plan.sensitivity[stream]}
+            return WholeDesk(self.models, stage, context, self.identity, self.directory.path / "export")
         return self.models.desk(stage.name, stage.step, row, self.identity)
 
     def _window(self) -> int:

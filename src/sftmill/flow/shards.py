@@ -189,6 +189,11 @@ class ShardList:
         self.files = files
         self.keep = keep
 
+    @property
+    def filtered(self) -> bool:
+        """Tell whether a condition stands between the files and the rows."""
+        return self.keep is not None
+
     def __len__(self) -> int:
         if self.keep is None:
             return sum(pq.read_metadata(p).num_rows for p in self.files)
@@ -224,6 +229,11 @@ class JoinedShards(ShardList):
     def __init__(self, parts: list[ShardList]):
         super().__init__([p for part in parts for p in part.files])
         self.parts = parts
+
+    @property
+    def filtered(self) -> bool:
+        """Tell whether any part has a condition."""
+        return any(part.filtered for part in self.parts)
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)

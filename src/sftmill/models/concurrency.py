@@ -1,0 +1,389 @@
+"""Finds how many requests one provider should have at a time; pure arithmetic, the time is handed in.
+
+Two kinds of servers have to be told apart. Some answer 429 when they have enough: then the slot
+that was refused is taken away, and tried again later and rarely. Others (vLLM) never refuse but
+queue: then latency rises and goodput does not. Goodput is never counted but derived from
+latency by Little's law (goodput = in flight / time in the system), because a median of latencies is
+far less noisy than a count of completions.
+
+Latencies are compared cohort by cohort: the first n requests sent under a limit, compared with
+those sent under the limit before. Longer answers must not look like a queue, so every latency is
+divided by what its kind of call with so many generated tokens took at first.
+
+Growth doubles as long as a doubled limit brings at least a third of what it should bring. Then
+it goes on in measured steps, up by a quarter and down by a fifth, with growing rests between them.
+"""
+
+import math
+
+START = 32
+"""Requests in flight at first; enough to learn the latency, and few enough for a small server."""
+STEP_UP = 1.25
+STEP_DOWN = 0.8
+KEEP_SHARE = 1 / 3
+"""A larger limit is kept when it brings at least this share of the proportional gain."""
+HOLDS = 0.96
+"""A smaller limit is kept when it has at least this share of the goodput."""
+QUEUEING = 1.35
+"""Latency relative to that at low load from which on a smaller limit is tried."""
+SHORTEST_REST, LONGEST_REST = 1.0, 60.0
+"""Seconds between two measured steps; doubled after each that brought nothing."""
+QUANTILE = 0.6
+"""Latency at this quantile stands for a cohort: above the half, so that a server that starts half
+of a burst at once and queues the other half is noticed, and low enough to be known early."""
+NORMAL_SPREAD = 1.095
+"""Distance between the quantiles .2 and .6 of a normal distribution, in standard deviations."""
+
+
+class Flight:
+    """One request on its way."""
+
+    __slots__ = ("answered", "cohort", "kind", "started")
+
+    def __init__(self, kind: str, started: float, cohort: "Cohort | None"):
+        self.kind = kind
+        self.started = started
+        self.cohort = cohort
+        self.answered = 0.0
+
+
+class Cohort:
+    """The first `size` requests sent under a limit, judged when 60% of them are answered."""
+
+    __slots__ = ("begins", "samples", "sent", "size", "slack", "wanted")
+
+    def __init__(self, size: int, begins: float):
+        self.size = size
+        self.begins = begins
+        self.sent = 0
+        self.slack = 0
+        self.samples: list[tuple[str, int, float]] = []
+        self.wanted = max(1, math.ceil(QUANTILE * size))
+
+    def lost(self) -> None:
+        """Take a request out that was not answered."""
+        self.size -= 1
+        self.sent -= 1
+        self.wanted = max(1, math.ceil(QUANTILE * self.size))
+
+    @property
+    def full(self) -> bool:
+        """Whether enough is answered to judge."""
+        return self.sent >= self.size and len(self.samples) >= self.wanted
+
+
+class Expectation:
+    """How long a kind of call takes at first: a line over the generated tokens, frozen after 400 calls."""
+
+    __slots__ = ("_n", "_t", "_tt", "_x", "_xt", "base", "slope")
+
+    def __init__(self) -> None:
+        self._n = self._t = self._x = self._tt = self._xt = 0.0
+        self.base = 0.0
+        self.slope = 0.0
+
+    def learn(self, tokens: int, latency: float) -> None:
+        """Take one answered call into account."""
+        if self._n >= 400:
+            return
+        if self._n >= 16:  # a tail of slow answers must not tilt the line
+            latency = min(latency, 4 * (self.base + self.slope * tokens))
+        self._n += 1
+        self._t += tokens
+        self._x += latency
+        self._tt += tokens * tokens
+        self._xt += tokens * latency
+        mean_t, mean_x = self._t / self._n, self._x / self._n
+        spread = self._tt / self._n - mean_t * mean_t
+        slope = 0.0
+        if self._n >= 16 and spread > 0.01 * mean_t * mean_t:
+            slope = max(0.0, (self._xt / self._n - mean_t * mean_x) / spread)
+            slope = min(slope, mean_x / mean_t)
+        self.slope = slope
+        self.base = max(mean_x - slope * mean_t, 0.0)
+
+    def of(self, tokens: int) -> float:
+        """Return the seconds expected for so many generated tokens."""
+        return max(self.base + self.slope * tokens, 1e-4)
+
+
+class Concurrency:
+    """The limit of one provider, from 1 to `maximum`.
+
+    Ask `has_room()`, then call `start` for every request, one of `finish`, `overload` or `fail`
+    when it comes back, and `release` when its slot is free again: the caller may keep the slot
+    until the answer is safe on disk, and that time does not count as latency.
+    """
+
+    def __init__(self, maximum: int, start: int = START):
+        self.maximum = maximum
+        self.limit = min(start, maximum)
+        self.held = 0
+        self.flying = 0
+        self.latency = 0.0
+        """Recent mean seconds from request to answer."""
+        self.mode = "start"
+        self.pauses_for = 0.0
+        """Seconds that the whole lane should pause, set when nearly everything is refused; the caller clears it."""
+        self._expected: dict[str, Expectation] = {}
+        self._first = Cohort(min(4, self.limit), 0.0)
+        self._cohort = Cohort(self.limit, 0.0)
+        self._low = 0.0
+        self._before = 0.0
+        self._sigma = 0.6
+        self._old_limit = self.limit
+        self._rest = SHORTEST_REST
+        self._next_step = 0.0
+        self._next_up = True
+        self._step = STEP_UP
+        self._hold = 0.0
+        # replies since the window began, and what is known about refusals that have nothing to do with the limit
+        self._window_ends = 0.0
+        self._ok = self._over = self._failed = 0
+        self._window_limit = self.limit
+        self._cuts: list[float] = []
+        self._uncut = 0
+        self._resumes = "start"
+        self._background = 0.0
+        self._credit = 0.0
+        self._refused_windows = 0
+
+    # Slots ---------------------------------------------------------------------------------------
+
+    def has_room(self) -> bool:
+        """Tell whether one more request may be sent."""
+        return self.held < self.limit
+
+    def start(self, kind: str, now: float) -> Flight:
+        """Take a slot for a request of this kind (step and role, say), sent at `now`."""
+        self.held += 1
+        self.flying += 1
+        cohort = self._cohort
+        if cohort.sent < cohort.size and now >= cohort.begins:
+            cohort.sent += 1
+            if self.held < 0.9 * self.limit:
+                cohort.slack += 1
+            return Flight(kind, now, cohort)
+        return Flight(kind, now, None)
+
+    def release(self, flight: Flight, now: float) -> None:
+        """Give the slot back."""
+        self.held -= 1
+        if flight.answered:
+            self._hold += 0.05 * (now - flight.answered - self._hold)
+
+    def finish(self, flight: Flight, now: float, tokens: int) -> None:
+        """Note that the answer came, with so many generated tokens."""
+        flight.answered = now
+        self.flying -= 1
+        latency = now - flight.started
+        self.latency += (0.05 if self.latency else 1.0) * (latency - self.latency)
+        self._ok += 1
+        if self._background:
+            self._credit = min(self._credit + 1.5 * self._background, 8 + 0.05 * self.limit)
+        if (cohort := flight.cohort) is not None and cohort is self._cohort:
+            cohort.samples.append((flight.kind, tokens, latency))
+            if self._first is not None and self.mode == "start" and len(cohort.samples) >= self._first.size:
+                # the first answers are there and nothing was refused: the second burst need not wait
+                self._first = None
+                self._old_limit = self.limit
+                self.limit = min(self.maximum, 2 * self.limit)
+            if cohort.full:
+                self._judge(cohort, now)
+        else:
+            self._learn(flight.kind, tokens, latency)
+        if now >= self._window_ends:
+            self._close_window(now)
+        if now >= self._next_step and self.mode == "hold":
+            self._step_now(now)
+
+    def cancel(self, flight: Flight) -> None:
+        """Note that the request was given up before it was answered."""
+        self.flying -= 1
+        if flight.cohort is not None and flight.cohort is self._cohort:
+            flight.cohort.lost()
+
+    def fail(self, flight: Flight, now: float) -> None:
+        """Note a fault of the server that says nothing about its load."""
+        self.cancel(flight)
+        self._failed += 1
+        if now >= self._window_ends:
+            self._close_window(now)
+
+    def overload(self, flight: Flight, now: float) -> None:
+        """Note that the server asked for less."""
+        self.cancel(flight)
+        self._over += 1
+        if self._credit >= 1:
+            self._credit -= 1
+        else:
+            # the slot that was refused does not exist
+            if not self._uncut:
+                self._uncut, self._resumes = self.limit, self.mode
+            self.limit = max(1, min(self.limit - 1, self.flying))
+            self._settle(now, small=True)
+        if now >= self._window_ends:
+            self._close_window(now)
+
+    # Growing and shrinking -----------------------------------------------------------------------
+
+    def _learn(self, kind: str, tokens: int, latency: float) -> None:
+        expected = self._expected.get(kind)
+        if expected is None:
+            expected = self._expected[kind] = Expectation()
+        expected.learn(tokens, latency)
+
+    def _typical(self, cohort: Cohort) -> float:
+        """Return the cohort's latency relative to what was expected, at the quantile .6."""
+        for sample in cohort.samples:
+            if sample[0] not in self._expected:
+                self._learn(*sample)
+        ratios = sorted(latency / self._expected[kind].of(tokens) for kind, tokens, latency in cohort.samples)
+        typical = ratios[min(cohort.wanted, len(ratios)) - 1]
+        low = ratios[max(0, round(0.2 * cohort.size) - 1)]
+        if low > 0 and cohort.size >= 16:
+            self._sigma = min(1.5, math.log(max(typical / low, 1.0)) / NORMAL_SPREAD)
+        return max(typical, 1e-6)
+
+    def _cohort_size(self) -> int:
+        # twice (error of a quantile / 0.06)^2, so that a step of a quarter stands out from the noise
+        return round(min(max(900 * self._sigma * self._sigma, 32), 512))
+
+    def _judge(self, cohort: Cohort, now: float) -> None:
+        if cohort.slack > 0.2 * cohort.size and self.mode != "hold":
+            # there was not enough to do: nothing is learned about a larger limit
+            self._restart(now)
+            return
+        for kind, tokens, latency in cohort.samples:
+            if self.mode == "start" or kind not in self._expected:
+                self._learn(kind, tokens, latency)
+        typical = self._typical(cohort)
+        if not self._low:
+            self._low = self._before = typical
+        if self.mode == "start":
+            self._judge_start(typical, now)
+        elif self.mode == "hold":
+            self._before = typical
+            self._low = min(self._low, typical)
+            self._cohort = Cohort(self._cohort_size(), now)
+        else:
+            self._judge_step(typical, now)
+
+    def _judge_start(self, typical: float, now: float) -> None:
+        slower = typical / self._before
+        if 2 / slower >= 1 + KEEP_SHARE or self.limit <= self._old_limit:
+            self._before = typical if slower > 1 else self._before
+            if self.limit >= self.maximum:
+                self._settle(now)
+                return
+            self._old_limit = self.limit
+            self.limit = min(self.maximum, 2 * self.limit)
+            self._cohort = Cohort(self.limit - self._old_limit, now)
+        else:
+            # what the server worked on, and a little more so that it never waits for us
+            share = max(self.limit / slower * 1.15, self._old_limit if slower < 2 else 1)
+            self.limit = max(1, min(round(share), self.limit))
+            self._settle(now)
+
+    def _settle(self, now: float, small: bool = False) -> None:
+        """Hold the limit for a rest; `small` makes the next steps up small ones."""
+        self.mode = "hold"
+        self._first = None
+        self._step = 1 + max(0.03, 1 / max(self.limit, 1)) if small else STEP_UP
+        self._next_up = True
+        self._rest = max(self._rest, SHORTEST_REST, 4 * self.latency)
+        self._next_step = now + self._rest
+        self._cohort = Cohort(self._cohort_size(), now + self.latency)
+
+    def _restart(self, now: float) -> None:
+        if self.mode in ("up", "down"):
+            self.limit = self._old_limit
+            self.mode = "hold"
+            self._next_step = now + self._rest
+        self._cohort = Cohort(max(self._cohort.size, 8), now)
+
+    def _step_now(self, now: float) -> None:
+        if not self._before or self.held < 0.9 * self.limit:
+            return
+        queueing = self._before / self._low > QUEUEING
+        if self.limit < self.maximum and (self._next_up or not queueing):
+            self._old_limit = self.limit
+            self.mode = "up"
+            self.limit = min(self.maximum, max(self.limit + 1, round(self.limit * self._step)))
+        elif queueing and self.limit > 1:
+            self._old_limit = self.limit
+            self.mode = "down"
+            self.limit = max(1, int(self.limit * STEP_DOWN))
+        else:
+            self._next_step = now + self._rest
+            self._next_up = True
+            return
+        # one latency for what was sent under the old limit to leave
+        self._cohort = Cohort(self._cohort_size(), now + max(self.latency, 0.0))
+
+    def _judge_step(self, typical: float, now: float) -> None:
+        expected = self.latency or 1e-3
+        times = (typical * expected + self._hold) / (self._before * expected + self._hold)
+        ratio = self.limit / self._old_limit
+        goodput = ratio / max(times, 1e-6)
+        if self.mode == "up":
+            # steps of a few percent drown in noise: those are kept unless something was refused
+            kept = goodput >= 1 + (ratio - 1) * KEEP_SHARE or (ratio < 1.1 and goodput > 0.9)
+            if kept:
+                self._step = min(STEP_UP, 1 + 2 * (self._step - 1))
+        else:
+            kept = goodput >= HOLDS
+            if not kept:
+                # slower than at first, but not because of us
+                self._low = max(self._low, self._before / 1.2)
+        if kept:
+            self._before = typical
+            self._rest = SHORTEST_REST
+            self._next_up = self.mode == "up"
+        else:
+            self.limit = self._old_limit
+            self._rest = min(LONGEST_REST, 2 * self._rest)
+            self._next_up = self.mode != "up"
+        self.mode = "hold"
+        self._next_step = now + max(self._rest, 4 * self.latency) * (0.25 if kept else 1)
+        self._cohort = Cohort(self._cohort_size(), now + self.latency)
+
+    # Refusals ------------------------------------------------------------------------------------
+
+    def _close_window(self, now: float) -> None:
+        """Once a latency: look at the shares of refused and failed requests."""
+        replies = self._ok + self._over + self._failed
+        if replies < 8 and now < self._window_ends + 4 * max(self.latency, 0.05):
+            return
+        share = self._over / replies if replies else 0.0
+        if self._failed > 0.5 * replies and replies >= 8:
+            self.limit = max(1, self.limit // 2)
+            self._settle(now, small=False)
+        self._refused_windows = self._refused_windows + 1 if share > 0.5 else 0
+        if self._refused_windows >= 2 or (share > 0.5 and self.limit == 1):
+            self.pauses_for = max(self.pauses_for, min(60.0, 2.0 ** (self._refused_windows - 2)))
+        if not self._over:
+            self._cuts.clear()
+            self._uncut = 0
+        elif self._uncut and self._window_limit > self.limit:
+            self._rest = min(LONGEST_REST, max(2.0, 2 * self._rest)) if not self._cuts else self._rest
+            self._cuts.append(share)
+            # fewer requests in flight and as many refusals: these are not about the number in flight
+            if len(self._cuts) >= 3 and max(self._cuts) <= 0.25 and self._cuts[-1] >= 0.5 * self._cuts[0]:
+                self._background = sum(self._cuts) / len(self._cuts)
+                self._credit = 4.0
+                self.limit = max(self.limit, self._uncut)
+                self.mode = self._resumes if self._resumes == "start" else "hold"
+                self._old_limit = self.limit
+                self._rest = SHORTEST_REST
+                self._next_step = now + self._rest
+                self._cohort = Cohort(max(8, self.limit), now)
+                self._cuts.clear()
+                self._uncut = 0
+        if self._background:
+            self._background += 0.1 * (min(share, self._background) - self._background)
+            if self._background < 1e-3:
+                self._background = 0.0
+        self._ok = self._over = self._failed = 0
+        self._window_limit = self.limit
+        self._window_ends = now + min(max(self.latency, 0.02), 30.0)

@@ -1,0 +1,206 @@
+"""Where in a passage an answer stands, how much of it the passage says, and how well the place fits the question.
+
+Pure functions on text, shared by the steps that check answers against sources.
+"""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sftmill.text import is_cjk, sentences, tokens
+
+_FUNCTION_CHARACTERS = frozenset(
+    "的了着是在和与及或也都而其之于以为有对从到由被把将就还又并则等这那该此所者吗呢吧啊么个们中上下内会可能要应需请"
+    "說這個為於與對從將還並則們會應請嗎"
+)
+"""Characters that carry grammar rather than matter; a bigram of two of them says nothing."""
+
+_STOP_WORDS = frozenset(
+    str.split(
+        "a an the of to in on at for by with from as and or but if is are was were be been being am it its this that "
+        "these those he she they we you i his her their our your my which who whom whose what when where why how do "
+        "does did done has have had having will would can could should may might must shall there here than then so "
+        "such not no into over under about between during through also any some all each other only own same more "
+        "most very s t"
+    )
+)
+
+_QUESTION_WORDS = re.compile(
+    "什么时候|什麼時候|什么样|什麼樣|什么|什麼|多少|怎么样|怎么|怎麼|怎样|怎樣|如何|为何|為何|为什么|何时|何時|何地|何处|何處|何种|何種|"
+    "哪一?[个些年种里裡位天月日家座条項项類类國国個種]|哪|谁|誰|几[个年种名位次天]|幾[個年種名位次]|是否|请问|請問|吗|嗎|呢|指的是|[多][大长長高久远遠深重]"
+)
+"""Words that ask; they are not expected in the passage."""
+
+_SUFFIXES = ("ingly", "ations", "ation", "ings", "ing", "edly", "ies", "ied", "ers", "er", "ed", "es", "s", "ly")
+
+
+def stem(word: str) -> str:
+    """Return a Latin word without its commonest endings, so that "trees" agrees with "tree"."""
+    word = word.removesuffix("'s").removesuffix("’s")
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+            word = word[: -len(suffix)] + ("y" if suffix in ("ies", "ied") else "")
+            break
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def units(words: list[str]) -> list[tuple[str, int]]:
+    """Return what is compared and at which token it stands: pairs of Chinese characters, stems of other words."""
+    found: list[tuple[str, int]] = []
+    for i, word in enumerate(words):
+        if not is_cjk(word[0]):
+            if word not in _STOP_WORDS:
+                found.append((stem(word), i))
+            continue
+        follows = words[i + 1] if i + 1 < len(words) and is_cjk(words[i + 1][0]) else ""
+        if follows:
+            if not (word in _FUNCTION_CHARACTERS and follows in _FUNCTION_CHARACTERS):
+                found.append((word + follows, i))
+        elif not (i and is_cjk(words[i - 1][0])) and word not in _FUNCTION_CHARACTERS:
+            found.append((word, i))
+    return found
+
+
+class Place(NamedTuple):
+    """A stretch of a source, in tokens; `share` is how much of the answer's matter it holds, 0 to 1."""
+
+    start: int
+    end: int
+    share: float
+    exact: bool
+
+
+class Source:
+    """A passage prepared for being searched: tokens with their sentences, and where every unit stands."""
+
+    def __init__(self, passage: str):
+        self.passage = passage
+        self.spans = sentences(passage)
+        self.words: list[str] = []
+        self.sentence_of: list[int] = []
+        for number, (start, end) in enumerate(self.spans):
+            words = tokens(passage[start:end])
+            self.words += words
+            self.sentence_of += [number] * len(words)
+        self.positions: defaultdict[str, list[int]] = defaultdict(list)
+        for unit, at in units(self.words):
+            self.positions[unit].append(at)
+        self.characters = Counter(self.words)
+
+    def weight(self, unit: str) -> float:
+        """Return how telling a unit is: less the more often the passage repeats it."""
+        return 1.0 / (1.0 + math.log(max(1, len(self.positions.get(unit, ())))))
+
+    def places(self, words: list[str]) -> list[Place]:
+        """Return where `words` stand in one piece; failing that, the one window that holds most of them."""
+        if not words or not self.words:
+            return []
+        found = [
+            Place(i, i + len(words), 1.0, True)
+            for i in range(len(self.words) - len(words) + 1)
+            if self.words[i] == words[0] and self.words[i : i + len(words)] == words
+        ]
+        if found:
+            return found
+        wanted = units(words)
+        if not wanted:
+            return []
+        need = Counter(unit for unit, _ in wanted)
+        total = sum(need.values())
+        best: tuple[float, int, int, float] | None = None
+        sizes = max(self.sentence_of) + 1
+        held = [Counter[str]() for _ in range(sizes)]
+        for unit in need:
+            for at in self.positions.get(unit, ()):
+                held[self.sentence_of[at]][unit] += 1
+        for first in range(sizes):
+            here: Counter[str] = Counter()
+            for last in range(first, min(first + 3, sizes)):
+                here |= held[last]
+                share = sum(min(need[u], 1) * need[u] for u in need if u in here) / total
+                value = share - 0.05 * (last - first)
+                if best is None or value > best[0]:
+                    best = (value, first, last, share)
+        if best is None or best[3] <= 0:
+            return []
+        _, first, last, share = best
+        inside = [
+            at for unit in need for at in self.positions.get(unit, ()) if first <= self.sentence_of[at] <= last
+        ]
+        return [Place(min(inside), max(inside) + 1, share, False)]
+
+
+def support(answer: list[str], source: Source, granted: Iterable[str] = ()) -> tuple[float, list[bool]]:
+    """Return the share of the answer's matter that the source (or `granted`, the question) says, and per token.
+
+    A Chinese character counts when a pair that it belongs to is there; a word when its stem is.
+    """
+    known = set(granted)
+    supported: list[bool] = []
+    weights: list[float] = []
+    hits: set[int] = set()
+    for unit, at in units(answer):
+        if unit in source.positions or unit in known:
+            hits.add(at)
+            if is_cjk(unit[0]) and len(unit) == 2:
+                hits.add(at + 1)
+    for i, word in enumerate(answer):
+        grammar = word in _FUNCTION_CHARACTERS or word in _STOP_WORDS
+        weights.append(0.0 if grammar else (1.0 if is_cjk(word[0]) else 2.0))
+        supported.append(i in hits or grammar)
+    total = sum(weights)
+    if not total:
+        return (1.0 if all(word in source.characters for word in answer) else 0.0), supported
+    return sum(w for w, ok in zip(weights, supported, strict=True) if ok) / total, supported
+
+
+def matter(question: str) -> list[str]:
+    """Return the units that a question names, without the words that ask."""
+    return list(dict.fromkeys(unit for unit, _ in units(tokens(_QUESTION_WORDS.sub(" ", question)))))
+
+
+_REACH = 12.0
+"""Tokens after which a word of the question counts about a third as close to the answer."""
+
+
+def nearness(place: Place, names: list[str], source: Source, skip_inside: bool = False) -> float:
+    """Return how close, in sum, the question's units stand to a place of the source."""
+    low = source.sentence_of[place.start]
+    high = source.sentence_of[place.end - 1]
+    total = 0.0
+    for unit in names:
+        best = 0.0
+        for at in source.positions.get(unit, ()):
+            if place.start <= at < place.end:
+                if skip_inside:
+                    continue
+                distance = 0
+            else:
+                distance = place.start - at if at < place.start else at - place.end + 1
+            away = 0.0 if low <= source.sentence_of[at] <= high else 0.5
+            best = max(best, math.exp(-distance / _REACH - away))
+        total += source.weight(unit) * best
+    return total
+
+
+def fit(places: list[Place], names: list[str], source: Source) -> tuple[float, float]:
+    """Return (how well the best place fits the question compared with any sentence, share of the question known).
+
+    Both 0 to 1. The first compares the nearness of the question's words to the answer with that
+    to the sentence that has most of them.
+    """
+    known = [unit for unit in names if unit in source.positions]
+    total = sum(source.weight(unit) for unit in names)
+    share = sum(source.weight(unit) for unit in known) / total if total else 0.0
+    if not places or not known:
+        return 0.0, share
+    here = max(nearness(place, known, source) for place in places)
+    firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
+    for i, number in enumerate(source.sentence_of):
+        firsts.setdefault(number, i)
+        lasts[number] = i + 1
+    there = max(nearness(Place(firsts[n], lasts[n], 1.0, True), known, source) for n in firsts)
+    return min(1.0, here / there) if there else 0.0, share

@@ -1,0 +1,251 @@
+"""HTML -> blocks: headings, paragraphs, tables, lists and code; page furniture left out."""
+
+import re
+
+from selectolax.lexbor import LexborHTMLParser
+
+from sftmill.steps.ingest.sections import Block, collapse, needs_space
+
+_LEFT_OUT = frozenset(
+    str.split(
+        "script style nav footer aside noscript template svg iframe object embed canvas audio video button select "
+        "datalist input textarea dialog head map"
+    )
+)
+_FURNITURE = frozenset(
+    str.split(
+        "nav navbar navigation navheader navfooter docnav breadcrumb breadcrumbs pagination pager toc skip-link "
+        "skip-to-content site-header site-footer cookie-banner sr-only visually-hidden noprint"
+    )
+)
+_ROLES = frozenset(["navigation", "banner", "contentinfo", "search", "menu", "menubar", "dialog"])
+_HEADINGS = {f"h{i}": i for i in range(1, 7)}
+_BLOCKS = frozenset(
+    str.split(
+        "p div section article main header body html ul ol li dl dt dd blockquote figure figcaption table thead tbody "
+        "tfoot tr td th caption form fieldset address details summary center hr pre h1 h2 h3 h4 h5 h6 legend noframes"
+    )
+)
+_SPACE = re.compile(r"\s+")
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{2,20})|<\?xml[^>]{0,100}?encoding=[\"']([\w-]{2,20})", re.I)
+
+
+def declared_charset(data: bytes) -> str | None:
+    """Return the encoding that an HTML file names in its first 4,096 bytes."""
+    match = _CHARSET.search(data[:4096])
+    return (match[1] or match[2]).decode("ascii") if match else None
+
+
+def parse_html(text: str) -> tuple[str, list[Block]]:
+    """Return the page's title ("" when it has none) and its blocks.
+
+    The tree is walked without recursion, so that a page nested 100,000 deep is only a page.
+    """
+    tree = LexborHTMLParser(text)
+    head = tree.css_first("head > title")
+    title = collapse(_SPACE.sub(" ", head.text())) if head is not None else ""
+    return title, _Walk().blocks(tree.body) if tree.body is not None else []
+
+
+class _Table:
+    """A table being read: its rows, or a layout table whose cells are read as a page."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+        self.layout = False
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.out: list[Block] = []
+        self.inline: list[str] = []
+        self.pre = 0
+        self.heading = 0
+        self.skipped_header = 0
+        self.tables: list[_Table] = []
+        self.lists: list[int | None] = []
+        self.mark = ""
+        self.cell_depth = 0
+
+    def blocks(self, root) -> list[Block]:
+        node, entering = root, True
+        while node is not None:
+            deeper = self._enter(node) if entering else False
+            child = node.child if deeper else None
+            if child is not None:
+                node, entering = child, True
+                continue
+            if not entering or deeper:
+                self._leave(node.tag)
+            if node == root:
+                break
+            following = node.next
+            node, entering = (following, True) if following is not None else (node.parent, False)
+        self._flush()
+        return self.out
+
+    def _enter(self, node) -> bool:
+        """Take in a node; return whether its children are wanted (then it will be left, too)."""
+        tag = node.tag
+        if tag == "-text":
+            text = node.text_content or ""
+            if self.pre or not text.isspace():
+                self.inline.append(text)
+            elif self.inline and not self.inline[-1].endswith((" ", "\n")):
+                self.inline.append(" " if "\n" not in text else "\n")
+            return False
+        if tag in _LEFT_OUT or tag[0] in "-!_":
+            return False
+        if tag == "br":
+            self.inline.append("\x00" if not self.pre else "\n")
+            return False
+        if tag == "img":
+            alt = node.attributes.get("alt") or ""
+            if len(alt) > 3 and " " in alt:
+                self.inline.append(alt)
+            return False
+        if node.attributes and self._is_furniture(node):
+            return False
+        if tag in _BLOCKS:
+            self._open(tag, node)
+        elif tag in ("sup", "sub") and not self.pre:
+            self.inline.append("^" if tag == "sup" and self._after_number() else "")
+        return True
+
+    def _after_number(self) -> bool:
+        return bool(self.inline) and self.inline[-1][-1:].isdigit()
+
+    @staticmethod
+    def _is_furniture(node) -> bool:
+        attributes = node.attributes
+        if "hidden" in attributes or (attributes.get("role") or "") in _ROLES:
+            return True
+        classes = attributes.get("class")
+        return bool(classes) and not _FURNITURE.isdisjoint(classes.lower().split()) and node.tag not in ("body", "main", "article")
+
+    def _open(self, tag: str, node) -> None:
+        if tag in ("td", "th") and self.tables and not self.tables[-1].layout:
+            self._flush()
+            self.cell_depth += 1
+            self.inline = []
+            return
+        if tag == "tr" and self.tables and not self.tables[-1].layout:
+            self.inline = []
+            self.tables[-1].rows.append([])
+            return
+        if self._in_cell() and tag not in ("table", *_HEADINGS):
+            self.inline.append(" ")
+            self.pre += tag == "pre"
+            return
+        if tag == "table" or tag in _HEADINGS:
+            self._lay_out()
+        self._flush()
+        if tag == "table":
+            self.tables.append(_Table())
+        elif tag == "pre":
+            self.pre += 1
+        elif tag in _HEADINGS:
+            self.heading = _HEADINGS[tag]
+        elif tag in ("ul", "ol"):
+            start = node.attributes.get("start") or "1"
+            self.lists.append((int(start) if start.isdigit() and len(start) < 7 else 1) if tag == "ol" else None)
+        elif tag == "li":
+            number = self.lists[-1] if self.lists else None
+            self.mark = "  " * max(len(self.lists) - 1, 0) + ("- " if number is None else f"{number}. ")
+            if number is not None:
+                self.lists[-1] = number + 1
+
+    def _in_cell(self) -> bool:
+        return bool(self.tables) and not self.tables[-1].layout and self.cell_depth > 0
+
+    def _lay_out(self) -> None:
+        """A table that holds headings or tables only places things: read its cells as parts of the page."""
+        if not self.tables or self.tables[-1].layout:
+            return
+        table = self.tables[-1]
+        table.layout = True
+        for row in table.rows:
+            self.out.extend(Block(cell) for cell in row if cell)
+        table.rows = []
+        self.cell_depth = 0
+
+    def _leave(self, tag: str) -> None:
+        if tag not in _BLOCKS:
+            return
+        if tag in ("td", "th") and self._in_cell():
+            self.tables[-1].rows or self.tables[-1].rows.append([])
+            self.tables[-1].rows[-1].append(self._text().replace("\n", " "))
+            self.cell_depth = max(0, self.cell_depth - 1)
+            return
+        if tag == "table":
+            if self.tables:
+                self._close_table(self.tables.pop())
+            return
+        if self._in_cell() and tag not in _HEADINGS:
+            self.inline.append(" ")
+            self.pre = max(0, self.pre - (tag == "pre"))
+            return
+        if self.tables and not self.tables[-1].layout and tag in ("tr", "tbody", "thead", "tfoot"):
+            return
+        self._flush()
+        if tag == "pre":
+            self.pre = max(0, self.pre - 1)
+        elif tag in _HEADINGS:
+            self.heading = 0
+        elif tag in ("ul", "ol"):
+            if self.lists:
+                self.lists.pop()
+        elif tag == "li":
+            self.mark = ""
+
+    def _close_table(self, table: _Table) -> None:
+        self._flush()
+        rows = [row for row in table.rows if any(row)]
+        if not rows:
+            return
+        if max(map(len, rows)) == 1:  # a frame around text
+            self.out.extend(Block(row[0]) for row in rows)
+        else:
+            self.out.append(Block("\n".join(" | ".join(row) for row in rows)))
+
+    def _text(self) -> str:
+        """Take the inline text read so far, with white space as a browser would show it."""
+        raw, self.inline = "".join(self.inline), []
+        lines = [self._flow(line) for line in raw.split("\x00")]
+        return "\n".join(line for line in lines if line)
+
+    @staticmethod
+    def _flow(line: str) -> str:
+        def space(match: re.Match[str]) -> str:
+            if "\n" not in match[0]:
+                return " "
+            start, end = match.span()
+            return " " if 0 < start and end < len(line) and needs_space(line[start - 1], line[end]) else ""
+
+        return _SPACE.sub(space, line).strip()
+
+    def _flush(self) -> None:
+        if not self.inline:
+            return
+        if self.pre:
+            code = "".join(self.inline).replace("\x00", "\n").strip("\n").rstrip()
+            self.inline = []
+            if code.strip():
+                self.out.append(Block(f"```\n{code}\n```", 0))
+            return
+        text = self._text()
+        if not text:
+            return
+        if self.heading:
+            self.out.append(Block(text.replace("\n", " "), self.heading))
+            return
+        if self.mark:
+            text, self.mark = self.mark + text, ""
+            last = self.out[-1] if self.out else None
+            if last and last.level == 0 and _LIST_LINE.match(last.text.rsplit("\n", 1)[-1]):
+                self.out[-1] = Block(last.text + "\n" + text)
+                return
+        self.out.append(Block(text))
+
+
+_LIST_LINE = re.compile(r" *(?:- |\d+\. )")

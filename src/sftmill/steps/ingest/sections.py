@@ -1,0 +1,135 @@
+"""What a parser makes of a file: blocks in order, gathered into sections under their headings."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sftmill.text import CJK, count_cjk, length
+
+
+class Block(NamedTuple):
+    """A heading (level 1 is the outermost), or a paragraph, table, list or piece of code (level 0)."""
+
+    text: str
+    level: int = 0
+
+
+class Section(NamedTuple):
+    """The text under one heading: the headings above it, and its blocks with blank lines between.
+
+    The section's own heading is the first line of its text, so that no word is lost.
+    """
+
+    title_path: tuple[str, ...]
+    text: str
+
+
+SMALL = 60
+"""Characters (or half as many words) below which a section joins its neighbour."""
+
+_SPACES = re.compile(r"[ \t\u00a0\u3000]+")
+_MARKS = "，。、；：？！“”‘’（）《》「」『』【】〔〕…—"
+_CHINESE = re.compile(f"[{CJK}{_MARKS}]")
+# 第一章 总则 ........ 12, or a line that is only a link's text and a page number
+_CONTENTS_LINE = re.compile(r"[^\n]{0,80}?(?:[.．·…‥\-_]{4,}|(?:[.．·…] ){3,}|\t| {3,})\s?[(（]?\d{1,4}[)）]?\Z")
+
+
+def collapse(text: str) -> str:
+    """Return `text` with runs of spaces made one, none at the ends."""
+    return _SPACES.sub(" ", text).strip()
+
+
+def join_lines(lines: Iterable[str]) -> str:
+    """Join hard-wrapped lines: without a space between Chinese, mending words hyphenated at a line's end."""
+    parts: list[str] = []
+    for line in lines:
+        if not line:
+            continue
+        if parts:
+            last = parts[-1]
+            if len(last) > 1 and last[-1] == "-" and last[-2].isalpha() and line[0].islower():
+                parts[-1] = last[:-1]
+            elif needs_space(last[-1], line[0]):
+                parts.append(" ")
+        parts.append(line)
+    return "".join(parts)
+
+
+def needs_space(left: str, right: str) -> bool:
+    """Tell whether a line end between two characters stood for a space: not between Chinese, nor at its marks."""
+    if left in _MARKS or right in _MARKS:
+        return False
+    return not (_CHINESE.match(left) and _CHINESE.match(right))
+
+
+def is_contents_line(line: str) -> bool:
+    """Tell whether a line belongs to a table of contents: a title, dots or a gap, a page number."""
+    return bool(_CONTENTS_LINE.match(line.strip()))
+
+
+def gather(blocks: Iterable[Block]) -> list[Section]:
+    """Gather blocks into sections, in order; headings without text and small sections join the next.
+
+    Stretches of a table of contents become sections of their own, so that they can be dropped.
+    """
+    raw: list[tuple[tuple[str, ...], list[str], bool]] = []
+    stack: list[tuple[int, str]] = []
+    for block in blocks:
+        if not block.text.strip():
+            continue
+        if block.level:
+            while stack and stack[-1][0] >= block.level:
+                stack.pop()
+            stack.append((block.level, collapse(block.text.replace("\n", " "))))
+            raw.append((tuple(t for _, t in stack), [block.text], False))
+            continue
+        contents = _is_contents(block.text)
+        if not raw or (raw[-1][2] != contents and len(raw[-1][1]) > (1 if contents else 0)):
+            raw.append((tuple(t for _, t in stack), [], contents))
+        elif contents and not raw[-1][2]:  # right under its heading
+            raw[-1] = (*raw[-1][:2], True)
+        raw[-1][1].append(block.text)
+    return _join_small([(path, "\n\n".join(texts), len(texts), contents) for path, texts, contents in raw])
+
+
+def _is_contents(text: str) -> bool:
+    lines = [line for line in text.split("\n") if line.strip()]
+    return sum(map(is_contents_line, lines)) * 2 > len(lines)
+
+
+def _size(text: str) -> int:
+    chinese = count_cjk(text)
+    return length(text, "zh") if chinese * 4 > len(text) else 2 * length(text, "en")
+
+
+def _join_small(raw: list[tuple[tuple[str, ...], str, int, bool]]) -> list[Section]:
+    out: list[Section] = []
+    waiting: Section | None = None
+    waiting_contents = False
+    for path, text, _, contents in raw:
+        if waiting is not None:
+            if contents == waiting_contents:
+                path, text = _joined_path(waiting, path), waiting.text + "\n\n" + text
+            elif waiting.text.strip():
+                out.append(waiting)
+            waiting = None
+        if _size(text) < SMALL and not contents:
+            waiting, waiting_contents = Section(path, text), contents
+        else:
+            out.append(Section(path, text))
+    if waiting is not None:
+        if out and not _is_contents(out[-1].text):
+            last = out.pop()
+            waiting = Section(_shared(last.title_path, waiting.title_path), last.text + "\n\n" + waiting.text)
+        out.append(waiting)
+    return out
+
+
+def _joined_path(waiting: Section, path: tuple[str, ...]) -> tuple[str, ...]:
+    """A heading with (almost) nothing under it stands above the next section where that lies deeper."""
+    return path if path[: len(waiting.title_path)] == waiting.title_path else _shared(waiting.title_path, path)
+
+
+def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    n = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return a[:n]

@@ -1,0 +1,142 @@
+"""Exact duplicates within a stream."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sftmill.core import Dropped
+from sftmill.steps.curate.dedup import Dedup, comparison_key
+
+
+class FakeShards:
+    def __init__(self, rows):
+        self._rows = rows
+
+    def __len__(self):
+        return len(self._rows)
+
+    def rows(self):
+        return iter(self._rows)
+
+
+def run(step, rows):
+    async def collect():
+        return [item async for item in step.run({"rows": FakeShards(rows)}, None)]
+
+    items = asyncio.run(collect())
+    kept = [item for item in items if not isinstance(item, Dropped)]
+    return kept, [item for item in items if isinstance(item, Dropped)]
+
+
+def row(name, question, answer="好。", **more):
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"id": name, "messages": messages, **more}
+
+
+def kept_ids(step, rows):
+    return [r["id"] for r in run(step, rows)[0]]
+
+
+def test_the_first_of_two_equal_questions_stays_and_the_drop_names_it():
+    rows = [row("a", "RAID 5 最少几块盘？"), row("b", "什么是热通道？"), row("c", "RAID 5 最少几块盘？")]
+    kept, dropped = run(Dedup(), rows)
+    assert [r["id"] for r in kept] == ["a", "b"]
+    assert dropped == [Dropped(row("c", "RAID 5 最少几块盘？"), "duplicate", {"of": "a"})]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ＲＡＩＤ ５ 最少几块盘？", "RAID5最少几块盘"),
+        ("什么是“热通道”？", "什么是热通道?"),
+        ("什么是「热通道」？", "什么是『热通道』"),
+        ("机柜（42U）有多高？", "机柜 (42U) 有多高?"),
+        ("What is a hot aisle?", "what is  a hot aisle"),
+        ("Which port does SSH use?", "Which port does ‘SSH’ use ?"),
+        ("5,000 台服务器要多少电？", "5000台服务器要多少电"),
+        ("端口 80、443 各做什么？", "端口 80,  443 各做什么"),
+    ],
+)
+def test_writing_habits_make_no_difference(one, other):
+    assert kept_ids(Dedup(), [row("a", one), row("b", other)]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1.5 kW 是多少瓦？", "15 kW 是多少瓦？"),
+        ("端口 80、443 做什么？", "端口 80443 做什么？"),
+        ("5% 是多少？", "5 是多少？"),
+        ("C# 是什么？", "C 是什么？"),
+        ("C++ 是什么？", "C 是什么？"),
+        ("-5 °C 能开机吗？", "5 °C 能开机吗？"),
+        ("温度 > 27 度怎么办？", "温度 < 27 度怎么办？"),
+        ("RAID 1 和 0 的区别", "RAID 10 的区别"),
+        ("Is 1 2 a pair?", "Is 12 a pair?"),
+    ],
+)
+def test_what_changes_the_meaning_counts(one, other):
+    assert kept_ids(Dedup(), [row("a", one), row("b", other)]) == ["a", "b"]
+
+
+def test_the_answer_counts_only_where_it_is_asked_for():
+    rows = [row("a", "什么是 PUE？", "总能耗与 IT 能耗之比。"), row("b", "什么是PUE?", "一个指标。")]
+    assert kept_ids(Dedup(), rows) == ["a"]
+    assert kept_ids(Dedup(by="question_answer"), rows) == ["a", "b"]
+    again = [*rows, row("c", "什么是PUE", "总能耗与IT能耗之比")]
+    assert kept_ids(Dedup(by="question_answer"), again) == ["a", "b"]
+
+
+def test_passages_are_compared_where_asked_for():
+    rows = [row("a", "一？", passage="冷通道在机柜前。"), row("b", "二？", passage="冷通道在机柜前"), row("c", "三？")]
+    assert kept_ids(Dedup(by="passage"), rows) == ["a", "c"]
+
+
+def test_the_same_last_question_after_other_turns_is_no_duplicate():
+    first = [{"role": "user", "content": "什么是 UPS？"}, {"role": "assistant", "content": "不间断电源。"}]
+    second = [{"role": "user", "content": "什么是 PDU？"}, {"role": "assistant", "content": "配电单元。"}]
+    last = [{"role": "user", "content": "为什么？"}, {"role": "assistant", "content": "因为要供电。"}]
+    rows = [{"id": "a", "messages": first + last}, {"id": "b", "messages": second + last}]
+    assert kept_ids(Dedup(), rows) == ["a", "b"]
+
+
+def test_the_system_turn_does_not_count():
+    plain = row("a", "什么是 UPS？")
+    other = {"id": "b", "messages": [{"role": "system", "content": "你是助手。"}, *plain["messages"]]}
+    assert kept_ids(Dedup(), [plain, other]) == ["a"]
+
+
+def test_rows_with_nothing_to_compare_are_kept():
+    rows = [{"id": "a"}, {"id": "b", "messages": []}, {"id": "c", "messages": None}]
+    assert kept_ids(Dedup(), rows) == ["a", "b", "c"]
+
+
+def test_questions_of_punctuation_alone_are_compared_as_they_stand():
+    assert kept_ids(Dedup(), [row("a", "？"), row("b", "!"), row("c", "？")]) == ["a", "b"]
+
+
+questions = st.text(st.sampled_from("热通道 RAIDraid５5.,，。？?！“”()（）-+%\u3000"), max_size=6)
+
+
+@given(st.lists(questions))
+def test_kept_keys_differ_and_every_drop_points_at_a_kept_row(texts):
+    step = Dedup()
+    rows = [row(str(i), text) for i, text in enumerate(texts)]
+    kept, dropped = run(step, rows)
+    assert len(kept) + len(dropped) == len(rows)
+    keys = [step._key(r) for r in kept if step._key(r) is not None]
+    assert len(keys) == len(set(keys))
+    by_id = {r["id"]: r for r in kept}
+    for item in dropped:
+        first = by_id[item.facts["of"]]
+        assert int(first["id"]) < int(item.row["id"])
+        assert step._key(first) == step._key(item.row)
+    assert run(step, kept) == (kept, [])
+
+
+@given(st.text(st.sampled_from("AbRz059 .?!:;()[]%#+-/&热机")))
+def test_full_width_letters_have_the_same_key(text):
+    wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else "\u3000" if c == " " else c for c in text)
+    assert comparison_key(wide) == comparison_key(text)
