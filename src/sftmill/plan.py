@@ -55,6 +55,9 @@ class _Planner:
         self.made = Plan(recipe, Prompts(recipe.prompts))
         self.problems: list[tuple[int, str]] = []
         self.columns: dict[str, set[str]] = {}
+        """Columns that every row of a stream has at its end; what steps read must be among them."""
+        self.possible: dict[str, set[str]] = {}
+        """Columns that some rows may have; what is written has room for them."""
 
     def plan(self) -> Plan:
         """Check everything; return the plan or raise with all that is wrong."""
@@ -98,25 +101,27 @@ class _Planner:
         self._shape(stream, entries)
         if shape(entries[0].step) in ("row", "ask") and stream.sources and (stream.where or len(stream.sources) > 1):
             entries = [StepEntry("select", Select(), {}, stream.line), *entries]
-        columns, sensitivity = self._start(stream, entries)
+        columns, possible, sensitivity = self._start(stream, entries)
         fingerprint = content_hash(*(self.made.stages[s][-1].fingerprint for s in stream.sources if s in self.made.stages))
         if stream.where:
             fingerprint = content_hash(fingerprint, stream.where.text)
             self._where(stream, columns)
         stages = []
         for number, entry in enumerate(entries, 1):
-            before = tuple(sorted(columns))
+            before = set(possible)
             self._reads(stream, entry, columns)
             columns |= with_messages(type(entry.step).writes)
             columns -= set(type(entry.step).removes)
+            possible = (possible | columns) - set(type(entry.step).removes)
             self._asks(stream, entry, sensitivity)
             for problem in entry.step.problems():
                 self.wrong(entry.line, f"step {entry.name!r}: {problem}")
             fingerprint = content_hash(fingerprint, self._fingerprint(entry))
             folder = self.run_dir / "streams" / stream.name / f"{number:02d}-{entry.name}"
-            stages.append(Stage(entry.name, folder, entry.step, fingerprint, tuple(sorted(columns)), before))
+            stages.append(Stage(entry.name, folder, entry.step, fingerprint, tuple(sorted(possible)), tuple(sorted(possible | before))))
         self.made.stages[stream.name] = stages
         self.columns[stream.name] = columns
+        self.possible[stream.name] = possible
         self.made.sensitivity[stream.name] = sensitivity
 
     def _shape(self, stream: Stream, entries: list[StepEntry]) -> None:
@@ -135,15 +140,16 @@ class _Planner:
             if shape(entry.step) == "source":
                 self.wrong(entry.line, f"stream {stream.name!r}: the source {entry.name!r} must be the first step")
 
-    def _start(self, stream: Stream, entries: list[StepEntry]) -> tuple[set[str], Sensitivity]:
-        """Return the columns and the sensitivity that a stream starts with."""
+    def _start(self, stream: Stream, entries: list[StepEntry]) -> tuple[set[str], set[str], Sensitivity]:
+        """Return the columns that all and that some rows of a stream start with, and its sensitivity."""
         columns = set(BASE_COLUMNS)
+        possible = columns.union(*(self.possible.get(name, ()) for name in (*stream.sources, *stream.inputs.values())))
         before = [self.columns[name] for name in stream.sources if name in self.columns]
         if before:
             columns |= set.intersection(*before)
         inherited = [self.made.sensitivity.get(name) for name in (*stream.sources, *stream.inputs.values())]
         own = [getattr(e.step, "sensitivity", "internal") for e in entries if isinstance(e.step, Source)]
-        return columns, stricter(*own, *inherited)
+        return columns, possible, stricter(*own, *inherited)
 
     def _where(self, stream: Stream, columns: set[str]) -> None:
         """Check that a condition's columns are there."""

@@ -248,7 +248,8 @@ class _Work:
     def _stop(self, error: BaseException) -> None:
         """Start nothing new; what is under way comes to its end."""
         self.engine.stop(error)
-        self.models.stop(error)
+        for role in self.models.roles.values():
+            role.lanes._stop(error)
 
     def _catch_interrupts(self) -> None:
         """Let the first Ctrl-C end the run in good order, and the second at once."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sftmill.core import Row
-from sftmill.flow.shards import Seal, schema_of, to_table, write_table
+from sftmill.flow.shards import Seal, schema_of, to_table, without_empty, write_table
 from sftmill.flow.stage import Stage
 from sftmill.flow.walk import Fate
 
@@ -46,4 +46,4 @@ def read_losses(folder: Path, kind: str) -> Iterator[Row]:
     for path in sorted(folder.glob(f"*.{kind}.parquet")):
         for row in pq.read_table(path, memory_map=False).to_pylist():
             row["facts"] = orjson.loads(row["facts"])
-            yield {name: value for name, value in row.items() if value is not None}
+            yield without_empty(row)

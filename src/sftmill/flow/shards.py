@@ -162,9 +162,19 @@ def read_seal(path: Path) -> Seal | None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of one shard, without their empty columns."""
-    rows = pq.read_table(path, memory_map=False).to_pylist()
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    """Return the rows of one shard as they were before they were written."""
+    return [without_empty(row) for row in pq.read_table(path, memory_map=False).to_pylist()]
+
+
+def without_empty(row: Row) -> Row:
+    """Return a row without what Parquet adds: columns, and keys of turns, that have no value.
+
+    A turn must come back as it was, or it would be a different question to the ledger.
+    """
+    full = {name: value for name, value in row.items() if value is not None}
+    if messages := full.get("messages"):
+        full["messages"] = [{key: value for key, value in turn.items() if value is not None} for turn in messages]
+    return full
 
 
 def hash_file(path: Path) -> str:

@@ -23,7 +23,7 @@ class Stage:
     columns: tuple[str, ...]
     """Columns that rows may have after the step."""
     lost_columns: tuple[str, ...]
-    """Columns that rows may have when the step drops them."""
+    """Columns that rows may have when the step drops them: those before it and those that it writes."""
     kept: bool = True
     """Whether the rows are written after this step; False between row steps of one pass."""
 

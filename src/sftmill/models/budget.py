@@ -155,17 +155,15 @@ class Budget:
             raise
         return reservation
 
-    def settle(
-        self, reservation: Reservation, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0
-    ) -> None:
-        """Replace a reservation by what the call did cost; `cached_tokens` are those of the prompt found in a cache.
+    def settle(self, reservation: Reservation, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> None:
+        """Replace a reservation by what the call did cost; `cached` are those tokens of the prompt found in a cache.
 
         Raises ValueError for a reservation that was settled or released before.
         """
         if not reservation.open:
             raise ValueError("this reservation is settled or released already; reserve once per call")
         self._give_back(reservation)
-        self._record(reservation.role, prompt_tokens, completion_tokens, cached_tokens)
+        self._record(reservation.role, prompt_tokens, completion_tokens, cached)
         self.calls += 1
         if self._waiting:
             self._serve()

@@ -22,6 +22,8 @@ STEP_UP = 1.25
 STEP_DOWN = 0.8
 KEEP_SHARE = 1 / 3
 """A larger limit is kept when it brings at least this share of the proportional gain."""
+DOUBTFUL = 1.3, 1.75
+"""A doubled limit with latencies so many times higher is watched a second time before it is judged."""
 HOLDS = 0.96
 """A smaller limit is kept when it has at least this share of the goodput."""
 QUEUEING = 1.35
@@ -38,38 +40,53 @@ NORMAL_SPREAD = 1.095
 class Flight:
     """One request on its way."""
 
-    __slots__ = ("answered", "cohort", "kind", "started")
+    __slots__ = ("cohort", "kind", "started")
 
     def __init__(self, kind: str, started: float, cohort: "Cohort | None"):
         self.kind = kind
         self.started = started
         self.cohort = cohort
-        self.answered = 0.0
 
 
 class Cohort:
-    """The first `size` requests sent under a limit, judged when 60% of them are answered."""
+    """The first requests sent under a limit, whose latency is judged at the quantile .6.
 
-    __slots__ = ("begins", "samples", "sent", "size", "slack", "wanted")
+    Those are the first `size` from `begins` on, and all others up to `closes`.
+    """
 
-    def __init__(self, size: int, begins: float):
+    __slots__ = ("_look", "begins", "closes", "last", "samples", "sent", "size")
+
+    def __init__(self, size: int, begins: float, closes: float = 0.0):
         self.size = size
         self.begins = begins
+        self.closes = closes
         self.sent = 0
-        self.slack = 0
+        self.last = 0.0
         self.samples: list[tuple[str, int, float]] = []
-        self.wanted = max(1, math.ceil(QUANTILE * size))
+        self._look = 0.0
+
+    def takes(self, now: float) -> bool:
+        """Take a request sent now in, and tell so, if it belongs here."""
+        if now < self.begins or (self.sent >= self.size and now >= self.closes):
+            return False
+        self.sent += 1
+        self.last = now
+        return True
 
     def lost(self) -> None:
         """Take a request out that was not answered."""
         self.size -= 1
         self.sent -= 1
-        self.wanted = max(1, math.ceil(QUANTILE * self.size))
 
-    @property
-    def full(self) -> bool:
-        """Whether enough is answered to judge."""
-        return self.sent >= self.size and len(self.samples) >= self.wanted
+    def full(self, now: float) -> bool:
+        """Tell whether the quantile is known: every request not answered by now has waited longer than that."""
+        if now < self._look or self.sent < self.size or now < self.closes:
+            return False
+        rank = math.ceil(QUANTILE * self.sent)
+        if len(self.samples) < max(rank, 1):
+            return False
+        self._look = self.last + sorted(latency for _, _, latency in self.samples)[max(rank, 1) - 1]
+        return now >= self._look
 
 
 class Expectation:
@@ -111,8 +128,9 @@ class Concurrency:
     """The limit of one provider, from 1 to `maximum`.
 
     Ask `has_room()`, then call `start` for every request, one of `finish`, `overload` or `fail`
-    when it comes back, and `release` when its slot is free again: the caller may keep the slot
-    until the answer is safe on disk, and that time does not count as latency.
+    when it comes back, and `release` when the answer is safe on disk. `limit` bounds the requests that the
+    server has (`flying`); those and the answers not yet safe (`held`) stay below one and a half times
+    that, and never exceed `maximum`: a process that is killed has at most so much to ask again.
     """
 
     def __init__(self, maximum: int, start: int = START):
@@ -126,8 +144,9 @@ class Concurrency:
         self.pauses_for = 0.0
         """Seconds that the whole lane should pause, set when nearly everything is refused; the caller clears it."""
         self._expected: dict[str, Expectation] = {}
-        self._first = Cohort(min(4, self.limit), 0.0)
-        self._cohort = Cohort(self.limit, 0.0)
+        self._first: Cohort | None = Cohort(self.limit, 0.0)
+        self._cohort = self._first
+        self._watched: float | None = None
         self._low = 0.0
         self._before = 0.0
         self._sigma = 0.6
@@ -136,61 +155,58 @@ class Concurrency:
         self._next_step = 0.0
         self._next_up = True
         self._step = STEP_UP
-        self._hold = 0.0
         # replies since the window began, and what is known about refusals that have nothing to do with the limit
         self._window_ends = 0.0
         self._ok = self._over = self._failed = 0
-        self._window_limit = self.limit
-        self._cuts: list[float] = []
+        self._cut_share = 0.0
         self._uncut = 0
         self._resumes = "start"
         self._background = 0.0
         self._credit = 0.0
+        self._quiet = 0
+        self._peak = 0
         self._refused_windows = 0
 
     # Slots ---------------------------------------------------------------------------------------
 
     def has_room(self) -> bool:
         """Tell whether one more request may be sent."""
-        return self.held < self.limit
+        limit = self.limit
+        return self.flying < limit and self.held < self.maximum and self.held <= limit + limit // 2
 
     def start(self, kind: str, now: float) -> Flight:
         """Take a slot for a request of this kind (step and role, say), sent at `now`."""
         self.held += 1
         self.flying += 1
+        if self.flying > self._peak:
+            self._peak = self.flying
         cohort = self._cohort
-        if cohort.sent < cohort.size and now >= cohort.begins:
-            cohort.sent += 1
-            if self.held < 0.9 * self.limit:
-                cohort.slack += 1
+        if cohort.takes(now):
             return Flight(kind, now, cohort)
         return Flight(kind, now, None)
 
-    def release(self, flight: Flight, now: float) -> None:
-        """Give the slot back."""
+    def release(self) -> None:
+        """Note that the answer is safe, or that there will be none."""
         self.held -= 1
-        if flight.answered:
-            self._hold += 0.05 * (now - flight.answered - self._hold)
 
     def finish(self, flight: Flight, now: float, tokens: int) -> None:
         """Note that the answer came, with so many generated tokens."""
-        flight.answered = now
+        busy = self.flying >= 0.8 * self.limit
         self.flying -= 1
         latency = now - flight.started
         self.latency += (0.05 if self.latency else 1.0) * (latency - self.latency)
         self._ok += 1
         if self._background:
             self._credit = min(self._credit + 1.5 * self._background, 8 + 0.05 * self.limit)
-        if (cohort := flight.cohort) is not None and cohort is self._cohort:
+        if (cohort := flight.cohort) is not None:
             cohort.samples.append((flight.kind, tokens, latency))
-            if self._first is not None and self.mode == "start" and len(cohort.samples) >= self._first.size:
-                # the first answers are there and nothing was refused: the second burst need not wait
-                self._first = None
-                self._old_limit = self.limit
-                self.limit = min(self.maximum, 2 * self.limit)
-            if cohort.full:
-                self._judge(cohort, now)
-        else:
+            if cohort is self._first and self.mode == "start" and self._cohort is cohort:
+                # a few answers are there and nothing was refused: the second burst need not wait for the rest
+                if busy and 8 * len(cohort.samples) >= cohort.size and self.limit < self.maximum:
+                    self._double(now)
+            if self._cohort.full(now):
+                self._judge(self._cohort, now, busy)
+        elif self.mode == "hold":
             self._learn(flight.kind, tokens, latency)
         if now >= self._window_ends:
             self._close_window(now)
@@ -220,8 +236,10 @@ class Concurrency:
             # the slot that was refused does not exist
             if not self._uncut:
                 self._uncut, self._resumes = self.limit, self.mode
-            self.limit = max(1, min(self.limit - 1, self.flying))
-            self._settle(now, small=True)
+            self.limit = max(1, min(self.limit, self._peak) - 1)
+            self._peak = min(self._peak, self.limit)
+            if not self._background:
+                self._back_off(now)
         if now >= self._window_ends:
             self._close_window(now)
 
@@ -239,46 +257,67 @@ class Concurrency:
             if sample[0] not in self._expected:
                 self._learn(*sample)
         ratios = sorted(latency / self._expected[kind].of(tokens) for kind, tokens, latency in cohort.samples)
-        typical = ratios[min(cohort.wanted, len(ratios)) - 1]
-        low = ratios[max(0, round(0.2 * cohort.size) - 1)]
-        if low > 0 and cohort.size >= 16:
+        rank = min(max(math.ceil(QUANTILE * cohort.sent), 1), len(ratios))
+        typical = ratios[rank - 1]
+        low = ratios[max(0, round(0.2 * cohort.sent) - 1)]
+        if low > 0 and cohort.sent >= 16:
             self._sigma = min(1.5, math.log(max(typical / low, 1.0)) / NORMAL_SPREAD)
         return max(typical, 1e-6)
 
     def _cohort_size(self) -> int:
-        # twice (error of a quantile / 0.06)^2, so that a step of a quarter stands out from the noise
-        return round(min(max(900 * self._sigma * self._sigma, 32), 512))
+        # so many that the error of a comparison is 3.5%, and a step of a quarter stands out from the noise; and more
+        # than one round, because answers that come in step with each other take turns in being early
+        return round(max(min(2600 * self._sigma * self._sigma, 1000), 1.5 * self.limit, 32))
 
-    def _judge(self, cohort: Cohort, now: float) -> None:
-        if cohort.slack > 0.2 * cohort.size and self.mode != "hold":
+    def _double(self, now: float) -> None:
+        self._old_limit = self.limit
+        self.limit = min(self.maximum, 2 * self.limit)
+        self._cohort = Cohort(self.limit - self._old_limit, now, now + self.latency / 8)
+
+    def _judge(self, cohort: Cohort, now: float, busy: bool) -> None:
+        if not busy and self.mode != "hold":
             # there was not enough to do: nothing is learned about a larger limit
             self._restart(now)
             return
-        for kind, tokens, latency in cohort.samples:
-            if self.mode == "start" or kind not in self._expected:
-                self._learn(kind, tokens, latency)
-        typical = self._typical(cohort)
-        if not self._low:
-            self._low = self._before = typical
         if self.mode == "start":
-            self._judge_start(typical, now)
+            if self._first is not None:
+                if not self._first.full(now):
+                    return
+                for sample in self._first.samples:
+                    self._learn(*sample)
+                self._low = self._before = self._typical(self._first)
+                self._first = None
+            self._judge_start(cohort, now)
         elif self.mode == "hold":
-            self._before = typical
-            self._low = min(self._low, typical)
+            self._before = self._typical(cohort)
+            self._low = min(self._low or self._before, max(self._before, 0.9 * self._low))
             self._cohort = Cohort(self._cohort_size(), now)
         else:
-            self._judge_step(typical, now)
+            self._judge_step(self._typical(cohort), now)
 
-    def _judge_start(self, typical: float, now: float) -> None:
+    def _judge_start(self, cohort: Cohort, now: float) -> None:
+        typical = self._typical(cohort)
+        if not self._before:  # refusals came in between, so that there is nothing to compare with
+            self._before = self._low = typical
+        if self._watched is not None:
+            typical = (self._watched + 2 * typical) / 3
         slower = typical / self._before
+        if self._watched is None and DOUBTFUL[0] < slower < DOUBTFUL[1]:
+            self._watched = typical
+            self._cohort = Cohort(cohort.size, now, now + self.latency / 2)
+            return
+        self._watched = None
         if 2 / slower >= 1 + KEEP_SHARE or self.limit <= self._old_limit:
-            self._before = typical if slower > 1 else self._before
-            if self.limit >= self.maximum:
+            for sample in cohort.samples:
+                self._learn(*sample)
+            if slower < 1.2:  # the same to all appearance; together the cohorts are less noisy
+                self._before = self._low = (self._before + typical) / 2
+            else:
+                self._before = typical
+            if self.limit < self.maximum:
+                self._double(now)
+            else:
                 self._settle(now)
-                return
-            self._old_limit = self.limit
-            self.limit = min(self.maximum, 2 * self.limit)
-            self._cohort = Cohort(self.limit - self._old_limit, now)
         else:
             # what the server worked on, and a little more so that it never waits for us
             share = max(self.limit / slower * 1.15, self._old_limit if slower < 2 else 1)
@@ -293,7 +332,16 @@ class Concurrency:
         self._next_up = True
         self._rest = max(self._rest, SHORTEST_REST, 4 * self.latency)
         self._next_step = now + self._rest
+        self._before = 0.0
+        self._watched = None
         self._cohort = Cohort(self._cohort_size(), now + self.latency)
+
+    def _back_off(self, now: float) -> None:
+        """Stop growing for a rest, and go on in small steps."""
+        if self.mode != "hold":
+            self._settle(now, small=True)
+        self._step = 1 + max(0.03, 1 / self.limit)
+        self._next_step = now + max(self._rest, 4 * self.latency)
 
     def _restart(self, now: float) -> None:
         if self.mode in ("up", "down"):
@@ -303,7 +351,7 @@ class Concurrency:
         self._cohort = Cohort(max(self._cohort.size, 8), now)
 
     def _step_now(self, now: float) -> None:
-        if not self._before or self.held < 0.9 * self.limit:
+        if not self._before or self.flying < 0.9 * self.limit:
             return
         queueing = self._before / self._low > QUEUEING
         if self.limit < self.maximum and (self._next_up or not queueing):
@@ -322,13 +370,17 @@ class Concurrency:
         self._cohort = Cohort(self._cohort_size(), now + max(self.latency, 0.0))
 
     def _judge_step(self, typical: float, now: float) -> None:
-        expected = self.latency or 1e-3
-        times = (typical * expected + self._hold) / (self._before * expected + self._hold)
         ratio = self.limit / self._old_limit
-        goodput = ratio / max(times, 1e-6)
+        goodput = ratio * self._before / typical
         if self.mode == "up":
             # steps of a few percent drown in noise: those are kept unless something was refused
             kept = goodput >= 1 + (ratio - 1) * KEEP_SHARE or (ratio < 1.1 and goodput > 0.9)
+            if ratio > 1.2 and goodput >= 1 + (ratio - 1) * 0.75 and self.limit < self.maximum:
+                # nearly all of the gain: the server is far from its limit, and doubling is quicker
+                self.mode = "start"
+                self._before = self._low = typical
+                self._double(now)
+                return
             if kept:
                 self._step = min(STEP_UP, 1 + 2 * (self._step - 1))
         else:
@@ -342,6 +394,7 @@ class Concurrency:
             self._next_up = self.mode == "up"
         else:
             self.limit = self._old_limit
+            self._before = 0.0
             self._rest = min(LONGEST_REST, 2 * self._rest)
             self._next_up = self.mode != "up"
         self.mode = "hold"
@@ -353,37 +406,46 @@ class Concurrency:
     def _close_window(self, now: float) -> None:
         """Once a latency: look at the shares of refused and failed requests."""
         replies = self._ok + self._over + self._failed
-        if replies < 8 and now < self._window_ends + 4 * max(self.latency, 0.05):
+        if replies < 100 and now < self._window_ends + max(20 * self.latency, 1.0):
             return
         share = self._over / replies if replies else 0.0
         if self._failed > 0.5 * replies and replies >= 8:
             self.limit = max(1, self.limit // 2)
-            self._settle(now, small=False)
+            self._settle(now)
         self._refused_windows = self._refused_windows + 1 if share > 0.5 else 0
         if self._refused_windows >= 2 or (share > 0.5 and self.limit == 1):
-            self.pauses_for = max(self.pauses_for, min(60.0, 2.0 ** (self._refused_windows - 2)))
-        if not self._over:
-            self._cuts.clear()
-            self._uncut = 0
-        elif self._uncut and self._window_limit > self.limit:
-            self._rest = min(LONGEST_REST, max(2.0, 2 * self._rest)) if not self._cuts else self._rest
-            self._cuts.append(share)
-            # fewer requests in flight and as many refusals: these are not about the number in flight
-            if len(self._cuts) >= 3 and max(self._cuts) <= 0.25 and self._cuts[-1] >= 0.5 * self._cuts[0]:
-                self._background = sum(self._cuts) / len(self._cuts)
-                self._credit = 4.0
-                self.limit = max(self.limit, self._uncut)
-                self.mode = self._resumes if self._resumes == "start" else "hold"
-                self._old_limit = self.limit
-                self._rest = SHORTEST_REST
-                self._next_step = now + self._rest
-                self._cohort = Cohort(max(8, self.limit), now)
-                self._cuts.clear()
+            self.pauses_for = min(60.0, 2.0 ** max(self._refused_windows - 2, 0))
+        if self._over < 3:
+            self._quiet += 1
+            if self._quiet >= 3:
+                self._cut_share = 0.0
                 self._uncut = 0
+        elif self._background:
+            if share > 2 * self._background + 0.02:
+                self._background = 0.0
+                self._back_off(now)
+        elif self._uncut and not self._cut_share:
+            self._cut_share = share
+            self._quiet = 0
+            self._rest = min(LONGEST_REST, max(2.0, 2 * self._rest))
+        elif self._uncut and self.limit <= 0.95 * self._uncut and share >= 0.5 * self._cut_share and max(share, self._cut_share) <= 0.25:
+            # fewer requests in flight and as many refusals: these are not about the number in flight
+            self._background = (share + self._cut_share) / 2
+            self._credit = 4.0
+            self.limit = max(self.limit, self._uncut)
+            self._cut_share = 0.0
+            self._uncut = self._quiet = 0
+            self._rest = SHORTEST_REST
+            self._settle(now)
+            self._before = self._low = 0.0
+            if self._resumes == "start":
+                self.mode = "start"
+                self._old_limit = self.limit
+                self._cohort = Cohort(max(8, self.limit), now)
         if self._background:
             self._background += 0.1 * (min(share, self._background) - self._background)
             if self._background < 1e-3:
                 self._background = 0.0
         self._ok = self._over = self._failed = 0
-        self._window_limit = self.limit
+        self._peak = self.flying
         self._window_ends = now + min(max(self.latency, 0.02), 30.0)

@@ -68,12 +68,15 @@ def request_key(
     """Return the 16 bytes under which the answers to a request are kept: BLAKE2b-128 over canonical JSON.
 
     `kind` is "chat", "complete", "embed" or "score"; `content` the messages, the prefix or the texts; `sampling`
-    a Sampling or, faster, what `sampling_fields` made of it; `schema` and `extra` (the role's extra body) are JSON
-    values; `draw` tells apart draws that ask the same (the root row's id), and `attempt` counts repetitions.
-    The endpoint, the API key and the step's name are deliberately no part of it.
+    a Sampling or, faster, what `sampling_fields` made of it; `schema` (whose order of fields counts, because servers
+    generate in it) and `extra` (the role's extra body) are JSON values; `draw` tells apart draws that ask the same
+    (the root row's id), and `attempt` counts repetitions. The endpoint, the API key and the step's name are
+    deliberately no part of it.
     """
     if isinstance(sampling, Sampling):
         sampling = sampling_fields(sampling)
+    if type(schema) is dict:
+        schema = _in_order(schema)
     parts = [_KEY_VERSION, kind, model, revision, content, sampling, schema, extra or None, draw, attempt]
     try:
         encoded = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
@@ -82,6 +85,13 @@ def request_key(
         # have no blanks after commas.
         encoded = json.dumps(parts, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(encoded, digest_size=16).digest()
+
+
+def _in_order(schema: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(schema).decode()
+    except TypeError:
+        return json.dumps(schema)
 
 
 _READ = ", ".join(COLUMNS)

@@ -267,7 +267,7 @@ class Lanes:
     def release(self, permit: Permit) -> None:
         """Give the slot back: the answer is safe, or there is none."""
         lane = permit.lane
-        lane.concurrency.release(permit.flight, self._clock())
+        lane.concurrency.release()
         if lane.queue or self._retries or len(self.lanes) > 1:
             self._pump(lane)
 
@@ -278,6 +278,8 @@ class Lanes:
         if lane.tokens is not None:
             lane.tokens.take(tokens - permit.tokens)
         self._alive(permit)
+        if lane.queue or self._retries or len(self.lanes) > 1:
+            self._pump(lane)
 
     def cancelled(self, permit: Permit) -> None:
         """Note that the caller gave up before an answer came."""

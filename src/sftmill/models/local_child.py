@@ -66,8 +66,7 @@ def main() -> NoReturn:
     try:
         server = xllamacpp.Server(parameters(settings))
     except RuntimeError:  # it says no more than that it failed; the log has the reason
-        sys.stderr.flush()
-        os._exit(1)
+        sys.exit(1)  # in order, because the library writes its log from a thread
     die_with_parent(0)
     print(json.dumps({"address": server.listening_address}), file=answers, flush=True)
     while os.getppid() == settings["parent"]:

@@ -8,7 +8,7 @@ import tracemalloc
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sftmill.core import Dropped
@@ -235,6 +235,8 @@ def test_line_separators_inside_text_do_not_split_a_row(tmp_path):
     assert json.loads(written)["messages"][0]["content"] == text
 
 
+# No deadline: every example waits for the disk.
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), max_size=5))
 def test_every_text_comes_back_as_it_was_but_for_control_tokens(tmp_path_factory, pairs):
     from sftmill.text import escape_control_tokens
@@ -277,10 +279,10 @@ def test_only_the_forms_asked_for_are_written(tmp_path):
     assert list(json.loads((tmp_path / "a/b/dataset_info.json").read_bytes())) == ["机房_sharegpt"]
 
 
-@pytest.mark.parametrize("settings", [{"folder": "/tmp"}, {"folder": "../x"}, {"file_prefix": "a/b"}, {"forms": ()}])
-def test_settings_that_would_write_elsewhere_are_refused(settings):
+@pytest.mark.parametrize("wrong", [{"folder": "/tmp"}, {"folder": "../x"}, {"file_prefix": "a/b"}, {"forms": ()}])
+def test_settings_that_would_write_elsewhere_are_refused(wrong):
     with pytest.raises(ValueError):
-        Export(**settings)
+        Export(**wrong)
 
 
 def test_dataset_info_tells_llamafactory_every_column_and_tag(tmp_path):

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sftmill.core import Dropped
@@ -120,6 +120,7 @@ def test_questions_of_punctuation_alone_are_compared_as_they_stand():
 questions = st.text(st.sampled_from("热通道 RAIDraid５5.,，。？?！“”()（）-+%\u3000"), max_size=6)
 
 
+@settings(deadline=None)
 @given(st.lists(questions))
 def test_kept_keys_differ_and_every_drop_points_at_a_kept_row(texts):
     step = Dedup()
@@ -136,6 +137,7 @@ def test_kept_keys_differ_and_every_drop_points_at_a_kept_row(texts):
     assert run(step, kept) == (kept, [])
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("AbRz059 .?!:;()[]%#+-/&热机")))
 def test_full_width_letters_have_the_same_key(text):
     wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else "\u3000" if c == " " else c for c in text)

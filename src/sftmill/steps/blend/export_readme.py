@@ -69,7 +69,7 @@ def _llamafactory(declared: list[str]) -> str:
         "在本目录运行；`train.yaml` 是你的训练配置。Run in this folder; `train.yaml` is your own configuration.\n\n"
         f"```bash\nllamafactory-cli train train.yaml dataset_dir=. dataset={first}\n```\n\n"
         f"`dataset_info.json`: {', '.join(declared)}\n\n"
-        "内容相同，选一个。They hold the same samples: choose one.\n"
+        "选一个即可；使用工具的样本只在 sharegpt 中。Choose one; samples with tools are in sharegpt only.\n"
     )
 
 

@@ -8,7 +8,8 @@ LLaMA-Factory 0.9.5. The facts that shaped the forms:
 - LLaMA-Factory wants user (or observation) and assistant (or function call) strictly in turn,
   and its "openai" formatting adds "detailed thinking off" to the system turn, so the messages
   file is declared there as "sharegpt" with other tags.
-- Chat templates want the arguments of a tool call as an object, not as a JSON string.
+- Chat templates want the arguments of a tool call as an object, not as a JSON string. `datasets`
+  keeps such objects as they are from 4.7 on; older releases fill in null arguments.
 """
 
 import json

@@ -89,6 +89,11 @@ class Source:
             self.positions[unit].append(at)
         self.characters = Counter(self.words)
 
+    def text_of(self, place: Place) -> str:
+        """Return the whole sentences that a place lies in, as they stand in the passage."""
+        first, last = self.sentence_of[place.start], self.sentence_of[place.end - 1]
+        return self.passage[self.spans[first][0] : self.spans[last][1]]
+
     def weight(self, unit: str) -> float:
         """Return how telling a unit is: less the more often the passage repeats it."""
         return 1.0 / (1.0 + math.log(max(1, len(self.positions.get(unit, ())))))
@@ -151,7 +156,7 @@ def support(answer: list[str], source: Source, granted: Iterable[str] = ()) -> t
         weights.append(0.0 if grammar else (1.0 if is_cjk(word[0]) else 2.0))
         supported.append(i in hits or grammar)
     total = sum(weights)
-    if not total:
+    if not total or len(answer) == 1:
         return (1.0 if all(word in source.characters for word in answer) else 0.0), supported
     return sum(w for w, ok in zip(weights, supported, strict=True) if ok) / total, supported
 
@@ -185,17 +190,23 @@ def nearness(place: Place, names: list[str], source: Source, skip_inside: bool =
     return total
 
 
-def fit(places: list[Place], names: list[str], source: Source) -> tuple[float, float]:
+def fit(places: list[Place], names: list[str], source: Source, heading: str = "") -> tuple[float, float]:
     """Return (how well the best place fits the question compared with any sentence, share of the question known).
 
     Both 0 to 1. The first compares the nearness of the question's words to the answer with that
-    to the sentence that has most of them.
+    to the sentence that has most of them. Words of the heading are known, wherever the answer
+    stands. A question that names nothing fits anywhere.
     """
+    if not names:
+        return 1.0, 1.0
+    above = {unit for unit, _ in units(tokens(heading))}
     known = [unit for unit in names if unit in source.positions]
     total = sum(source.weight(unit) for unit in names)
-    share = sum(source.weight(unit) for unit in known) / total if total else 0.0
-    if not places or not known:
+    share = sum(source.weight(unit) for unit in names if unit in source.positions or unit in above) / total
+    if not places:
         return 0.0, share
+    if not known:
+        return share, share
     here = max(nearness(place, known, source) for place in places)
     firsts: dict[int, int] = {}
     lasts: dict[int, int] = {}

@@ -46,7 +46,9 @@ class Books(Source):
         if not self.folder.is_dir():
             return [f"folder: {str(self.folder)!r} is no folder; check the path in the recipe"]
         if not any(not isinstance(path, tuple) for path in self._listed()):
-            return [f"folder: {str(self.folder)!r} holds no file that matches {', '.join(self.patterns)}; add a pattern"]
+            return [
+                f"folder: {str(self.folder)!r} holds no file that matches {', '.join(self.patterns)}; add a pattern"
+            ]
         return []
 
     def then(self) -> tuple[RowStep, ...]:
@@ -188,9 +190,8 @@ def read(data: bytes, name: str) -> tuple[str, list[Section]]:
         title, blocks = parse_markdown(cleaned)
     else:
         title, blocks = "", parse_text(cleaned)
-    return title or _first_heading(blocks) or os.path.splitext(os.path.basename(name))[0], gather(blocks)
+    return title or _first_title(blocks) or os.path.splitext(os.path.basename(name))[0], gather(blocks)
 
 
-def _first_heading(blocks: list[Block]) -> str:
-    headings = [b for b in blocks[:20] if b.level]
-    return min(headings, key=lambda b: b.level).text if headings else ""
+def _first_title(blocks: list[Block]) -> str:
+    return next((block.text for block in blocks[:20] if block.level == 1), "")

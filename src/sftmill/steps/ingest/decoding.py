@@ -55,7 +55,9 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
             return found
     if name := _wide(data):
         return _decoded(data, name)
-    ranked = sorted(((_merit(data, name), -i, name) for i, name in enumerate(("utf-8", "gb18030", "big5hkscs"))))
+    names = ("utf-8", "gb18030", "big5hkscs") + (("utf-16-le", "utf-16-be") if len(data) % 2 == 0 else ())
+    # Other things equal the earlier one: bytes of one Chinese encoding rarely read well in another.
+    ranked = sorted((round(_merit(data, name), 2), -i, name) for i, name in enumerate(names))
     best = _decoded(data, ranked[-1][2])
     if best.damaged and _latin(data):
         return Decoded(data.decode("cp1252", "replace"), "cp1252", 0)
@@ -76,11 +78,11 @@ def _decoded(data: bytes, encoding: str) -> Decoded:
 
 
 def _wide(data: bytes) -> str | None:
-    """Recognise UTF-16 without a byte order mark: by its NULs, or by line ends in Chinese text."""
+    """Recognise UTF-16 without a byte order mark by the NULs of its Latin letters."""
     sample = data[: _SAMPLE // 2 * 2]
     half = max(len(sample) // 2, 1)
     nul_first, nul_second = sample[0::2].count(0) / half, sample[1::2].count(0) / half
-    if max(nul_first, nul_second) < 0.02 or min(nul_first, nul_second) > 0.01:
+    if max(nul_first, nul_second) < 0.1 or min(nul_first, nul_second) > 0.02:
         return None
     return "utf-16-le" if nul_second > nul_first else "utf-16-be"
 
@@ -125,7 +127,9 @@ def _by_line(data: bytes, whole: Decoded) -> Decoded:
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # Controls, invisible spaces and direction marks; joiners (U+200C, U+200D) stay, emoji and scripts need them.
-_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 

@@ -15,7 +15,7 @@ _LEFT_OUT = frozenset(
 _FURNITURE = frozenset(
     str.split(
         "nav navbar navigation navheader navfooter docnav breadcrumb breadcrumbs pagination pager toc skip-link "
-        "skip-to-content site-header site-footer cookie-banner sr-only visually-hidden noprint"
+        "skip-to-content site-header site-footer banner cookie-banner sr-only visually-hidden noprint"
     )
 )
 _ROLES = frozenset(["navigation", "banner", "contentinfo", "search", "menu", "menubar", "dialog"])
@@ -27,7 +27,9 @@ _BLOCKS = frozenset(
     )
 )
 _SPACE = re.compile(r"\s+")
-_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{2,20})|<\?xml[^>]{0,100}?encoding=[\"']([\w-]{2,20})", re.I)
+_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{2,20})|<\?xml[^>]{0,100}?encoding=[\"']([\w-]{2,20})", re.I
+)
 
 
 def declared_charset(data: bytes) -> str | None:
@@ -61,11 +63,16 @@ class _Walk:
         self.inline: list[str] = []
         self.pre = 0
         self.heading = 0
-        self.skipped_header = 0
         self.tables: list[_Table] = []
         self.lists: list[int | None] = []
         self.mark = ""
         self.cell_depth = 0
+        self.linked = 0
+        """How many open links there are."""
+        self.headed = False
+        self.leading_links: list[int] = []
+        self.unlinked = False
+        """Whether the inline text at hand has words outside of links."""
 
     def blocks(self, root) -> list[Block]:
         node, entering = root, True
@@ -77,11 +84,14 @@ class _Walk:
                 continue
             if not entering or deeper:
                 self._leave(node.tag)
-            if node == root:
+            if node.mem_id == root.mem_id:
                 break
             following = node.next
             node, entering = (following, True) if following is not None else (node.parent, False)
         self._flush()
+        if self.headed:  # links above the first heading lead elsewhere: "Home", "Download"
+            for i in reversed(self.leading_links):
+                del self.out[i]
         return self.out
 
     def _enter(self, node) -> bool:
@@ -89,6 +99,7 @@ class _Walk:
         tag = node.tag
         if tag == "-text":
             text = node.text_content or ""
+            self.unlinked = self.unlinked or not (self.linked or text.isspace())
             if self.pre or not text.isspace():
                 self.inline.append(text)
             elif self.inline and not self.inline[-1].endswith((" ", "\n")):
@@ -99,15 +110,12 @@ class _Walk:
         if tag == "br":
             self.inline.append("\x00" if not self.pre else "\n")
             return False
-        if tag == "img":
-            alt = node.attributes.get("alt") or ""
-            if len(alt) > 3 and " " in alt:
-                self.inline.append(alt)
-            return False
         if node.attributes and self._is_furniture(node):
             return False
         if tag in _BLOCKS:
             self._open(tag, node)
+        elif tag == "a":
+            self.linked += 1
         elif tag in ("sup", "sub") and not self.pre:
             self.inline.append("^" if tag == "sup" and self._after_number() else "")
         return True
@@ -120,8 +128,8 @@ class _Walk:
         attributes = node.attributes
         if "hidden" in attributes or (attributes.get("role") or "") in _ROLES:
             return True
-        classes = attributes.get("class")
-        return bool(classes) and not _FURNITURE.isdisjoint(classes.lower().split()) and node.tag not in ("body", "main", "article")
+        names = f"{attributes.get('class') or ''} {attributes.get('id') or ''}".lower().split()
+        return bool(names) and not _FURNITURE.isdisjoint(names) and node.tag not in ("body", "main", "article")
 
     def _open(self, tag: str, node) -> None:
         if tag in ("td", "th") and self.tables and not self.tables[-1].layout:
@@ -171,6 +179,7 @@ class _Walk:
 
     def _leave(self, tag: str) -> None:
         if tag not in _BLOCKS:
+            self.linked -= tag == "a"
             return
         if tag in ("td", "th") and self._in_cell():
             self.tables[-1].rows or self.tables[-1].rows.append([])
@@ -203,8 +212,8 @@ class _Walk:
         rows = [row for row in table.rows if any(row)]
         if not rows:
             return
-        if max(map(len, rows)) == 1:  # a frame around text
-            self.out.extend(Block(row[0]) for row in rows)
+        if all(sum(map(bool, row)) == 1 for row in rows):  # a frame around text, such as a note with an icon
+            self.out.append(Block("\n".join("".join(row) for row in rows)))
         else:
             self.out.append(Block("\n".join(" | ".join(row) for row in rows)))
 
@@ -220,7 +229,7 @@ class _Walk:
             if "\n" not in match[0]:
                 return " "
             start, end = match.span()
-            return " " if 0 < start and end < len(line) and needs_space(line[start - 1], line[end]) else ""
+            return " " if start > 0 and end < len(line) and needs_space(line[start - 1], line[end]) else ""
 
         return _SPACE.sub(space, line).strip()
 
@@ -233,16 +242,24 @@ class _Walk:
             if code.strip():
                 self.out.append(Block(f"```\n{code}\n```", 0))
             return
-        text = self._text()
+        text, only_links, self.unlinked = self._text(), not self.unlinked, False
         if not text:
             return
+        if only_links and not self.heading and not self.headed:
+            self.leading_links.append(len(self.out))
+        self.headed = self.headed or bool(self.heading)
         if self.heading:
             self.out.append(Block(text.replace("\n", " "), self.heading))
             return
         if self.mark:
             text, self.mark = self.mark + text, ""
-            last = self.out[-1] if self.out else None
-            if last and last.level == 0 and _LIST_LINE.match(last.text.rsplit("\n", 1)[-1]):
+            last = self.out[-1] if self.out and (len(self.out) - 1) not in self.leading_links else None
+            if (
+                last
+                and last.level == 0
+                and len(self.out) not in self.leading_links
+                and _LIST_LINE.match(last.text.rsplit("\n", 1)[-1])
+            ):
                 self.out[-1] = Block(last.text + "\n" + text)
                 return
         self.out.append(Block(text))

@@ -9,11 +9,17 @@ from sftmill.steps.ingest.sections import Block, collapse, is_contents_line, joi
 _DIGITS = "[〇零一二三四五六七八九十百千两\\d]{1,6}"
 # Headings that say what they are, by level.
 _NAMED: list[tuple[int, re.Pattern[str]]] = [
-    (2, re.compile(rf"第\s?{_DIGITS}\s?[编卷部篇](?![分门位])|卷{_DIGITS}\b|(?:PART|Part|BOOK|Book) (?:\d+|[IVXLC]+)\b")),
-    (3, re.compile(rf"第\s?{_DIGITS}\s?章|(?:CHAPTER|Chapter) (?:\d+|[IVXLC]+)\b|(?:APPENDIX|Appendix) [A-Z\d]\b")),
-    (4, re.compile(rf"第\s?{_DIGITS}\s?[节節]|(?:SECTION|Section) \d+\b")),
-    (3, re.compile(r"(?:总则|分则|附则|附录|前言|序言|序|绪论|引言|结语|后记|跋|参考文献)\Z")),
-    (3, re.compile(r"(?i:preface|foreword|introduction|contents|index|bibliography|glossary|conclusions?|abstract)\Z")),
+    (3, re.compile(rf"第\s?{_DIGITS}\s?分编")),
+    (
+        2,
+        re.compile(
+            rf"第\s?{_DIGITS}\s?[编卷部篇](?![分门位])|卷{_DIGITS}\b|(?:PART|Part|BOOK|Book) (?:\d+|[IVXLC]+)\b"
+        ),
+    ),
+    (4, re.compile(rf"第\s?{_DIGITS}\s?章|(?:CHAPTER|Chapter) (?:\d+|[IVXLC]+)\b|(?:APPENDIX|Appendix) [A-Z\d]\b")),
+    (5, re.compile(rf"第\s?{_DIGITS}\s?[节節]|(?:SECTION|Section) \d+\b")),
+    (4, re.compile(r"(?:附则|附录|前言|序言|序|绪论|引言|结语|后记|跋|参考文献)\Z")),
+    (4, re.compile(r"(?i:preface|foreword|introduction|contents|index|bibliography|glossary|conclusions?|abstract)\Z")),
 ]
 _NUMBERED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){1,4})[.、\s]\s*\S|(\d{1,2})\s+\S")
 _CHINESE_NUMBERED = re.compile(r"[一二三四五六七八九十]{1,3}、\s*\S")
@@ -23,7 +29,11 @@ _MARKDOWN = re.compile(r"(#{1,6})\s+(\S.*)\Z")
 _ENDS = "。！？；：，、,;:!?…."
 _FINAL = "。！？；：.!?;:"
 _CLOSED = "”’」』）)】》\"'"
-_ITEM = re.compile(rf"(?:[-*•·●○▪◆■□]\s|[(（]{_DIGITS}[)）]|[①-⑳]|\d{{1,2}}[.、)）]\s?\D|第{_DIGITS}[条條]|[一二三四五六七八九十]{{1,3}}、)")
+_ITEM = re.compile(
+    rf"(?:[-*•·●○▪◆■□]\s|[(（]{_DIGITS}[)）]|[①-⑳]|\d{{1,2}}[.、)）]\s?\D|第{_DIGITS}[条條]|[一二三四五六七八九十]{{1,3}}、)"
+)
+_WEAK = 10
+"""Level of a heading that is one only by where it stands."""
 _TITLE_LENGTH = 40
 _WEAK_LENGTH = 20
 
@@ -35,6 +45,8 @@ def parse_text(text: str) -> list[Block]:
     lines that stand alone or open a paragraph of longer lines. Lines that fill the same width
     were wrapped by hand and are joined; otherwise a line is a line.
     """
+    if "\n<篇名>" in text:  # collections of Chinese medical classics mark emphasis like this
+        text = re.sub(r"\\x([^\\\n]{1,80})\\x", r"\1", text)
     lines = [line.rstrip() for line in text.split("\n")]
     width = _wrap_width(lines)
     blocks: list[Block] = []
@@ -46,7 +58,7 @@ def parse_text(text: str) -> list[Block]:
         if not group:
             return
         made = _block(group, width, weak_before, followed)
-        weak_before = weak_before + 1 if len(made) == 1 and made[0].level >= 7 else 0
+        weak_before = weak_before + 1 if len(made) == 1 and made[0].level >= _WEAK else 0
         blocks.extend(made)
         group = []
 
@@ -59,7 +71,7 @@ def parse_text(text: str) -> list[Block]:
             if _TAGGED.match(bare) or (_strong_level(bare) and len(group) == 1):
                 close(True)
     close(False)
-    return _unlist(blocks)
+    return _titled(_unlist(blocks))
 
 
 def _wrap_width(lines: list[str]) -> int:
@@ -74,7 +86,9 @@ def _wrap_width(lines: list[str]) -> int:
     limit = max(near)
     if limit > 140 or sum(w <= limit for w in widths) < 0.97 * len(widths):
         return 0
-    unfinished = sum(not line.endswith(tuple(_FINAL + _CLOSED)) for line, w in zip(full, widths, strict=False) if w >= 30)
+    unfinished = sum(
+        not line.endswith(tuple(_FINAL + _CLOSED)) for line, w in zip(full, widths, strict=False) if w >= 30
+    )
     return limit if len(near) >= 0.4 * len(long) and unfinished >= 0.4 * len(long) else 0
 
 
@@ -97,7 +111,7 @@ def _strong_level(line: str) -> int:
     if match := _NUMBERED.match(line):
         if match[1] and re.match(r"\d+\.\d+\s*(?:%|[a-zμ]{1,3}\b|元|倍|亿|万)", line):
             return 0  # "0.5 mg" begins a line of a table
-        return 4 + match[1].count(".") if match[1] else 0
+        return 5 + min(match[1].count("."), 3) if match[1] else 0
     return 0
 
 
@@ -117,7 +131,9 @@ def _is_weak(line: str) -> bool:
 def _block(group: list[str], width: int, weak_before: int, followed: bool) -> list[Block]:
     bare = [line.strip() for line in group]
     if match := _TAGGED.match(bare[0]):
-        return [Block(bare[0], 2 if match[1] != "篇名" else 3)]
+        if match[1] == "篇名":
+            return [Block(match[2], 4)]
+        return [Block(part, level) for level, part in enumerate(match[2].split("\\")[:2], 2)]
     if match := _MARKDOWN.match(bare[0]):
         return [Block(match[2], len(match[1])), *_body(group[1:], width)]
     if len(bare) > 1 and _RULE.match(bare[1]) and len(bare[0]) <= 2 * _TITLE_LENGTH and bare[0][-1] not in "。；，":
@@ -129,13 +145,13 @@ def _block(group: list[str], width: int, weak_before: int, followed: bool) -> li
             return []
         capitals = bare[0].isascii() and bare[0].isupper() and len(bare[0].split()) > 1
         if followed and _is_weak(bare[0]) and weak_before < 2 and (capitals or not bare[0].isascii()):
-            return [Block(collapse(bare[0]), 7)]
+            return [Block(collapse(bare[0]), _WEAK)]
         if followed and _CHINESE_NUMBERED.match(bare[0]) and len(bare[0]) <= 30 and bare[0][-1] not in _ENDS:
-            return [Block(collapse(bare[0]), 6)]
+            return [Block(collapse(bare[0]), _WEAK - 1)]
         return _body(group, width)
     longest = max(map(_width, bare[1:]))
     if _is_weak(bare[0]) and _width(bare[0]) * 2 < (width or longest) and longest > 30:
-        return [Block(collapse(bare[0]), 8), *_body(group[1:], width)]
+        return [Block(collapse(bare[0]), _WEAK + 1), *_body(group[1:], width)]
     return _body(group, width)
 
 
@@ -169,13 +185,43 @@ def _unlist(blocks: list[Block]) -> list[Block]:
     """Take back weak headings with nothing under them but other weak headings: they are a list."""
     out: list[Block] = []
     for i, block in enumerate(blocks):
-        following = blocks[i + 1].level if i + 1 < len(blocks) else 7
-        if block.level == 7 and following == 7 and i and blocks[i - 1].level == 7:
+        following = blocks[i + 1].level if i + 1 < len(blocks) else _WEAK
+        if block.level == _WEAK and following == _WEAK and i and blocks[i - 1].level == _WEAK:
             block = Block(block.text)
         out.append(block)
-    if out and out[-1].level >= 7:
+    if out and out[-1].level >= _WEAK:
         out[-1] = Block(out[-1].text)
-    # The first line of a file, when it can be a title, is the title.
-    if out and out[0].level >= 7:
-        out[0] = Block(out[0].text, 1) if out[0].level == 7 else out[0]
     return out
+
+
+_FIRST = re.compile(r"第\s?[一1]\s?(?:分?编|章|篇|卷|部)|(?:Chapter|CHAPTER|Part|PART) (?:1|I)\b")
+
+
+def _titled(blocks: list[Block]) -> list[Block]:
+    """Raise to level 1 what is a title: the file's first line, and a heading by place before a new 第一章.
+
+    Repeated headings (a collection names the part before each piece) are left out.
+    """
+    out = list(blocks)
+    if out and out[0].level in (_WEAK, 4):
+        out[0] = Block(out[0].text, 1)
+    candidates: list[int] = []
+    for i, block in enumerate(out):
+        if block.level == _WEAK or block.level == 1:
+            candidates.append(i)
+        elif 0 < block.level < _WEAK - 1:
+            if candidates and _FIRST.match(block.text):
+                for level, which in enumerate(dict.fromkeys((candidates[0], candidates[-1])), 1):
+                    out[which] = Block(out[which].text, level)
+            candidates = []
+        elif not block.level and _ITEM.match(block.text):
+            candidates = []
+    last: dict[int, str] = {}
+    kept = []
+    for block in out:
+        if 1 < block.level < 4 and last.get(block.level) == block.text:
+            continue
+        if block.level:
+            last = {level: text for level, text in last.items() if level < block.level} | {block.level: block.text}
+        kept.append(block)
+    return kept

@@ -27,7 +27,7 @@ class Section(NamedTuple):
 SMALL = 60
 """Characters (or half as many words) below which a section joins its neighbour."""
 
-_SPACES = re.compile(r"[ \t\u00a0\u3000]+")
+_SPACES = re.compile(r"[^\S\n]+")
 _MARKS = "，。、；：？！“”‘’（）《》「」『』【】〔〕…—"
 _CHINESE = re.compile(f"[{CJK}{_MARKS}]")
 # 第一章 总则 ........ 12, or a line that is only a link's text and a page number
@@ -74,22 +74,34 @@ def gather(blocks: Iterable[Block]) -> list[Section]:
     """
     raw: list[tuple[tuple[str, ...], list[str], bool]] = []
     stack: list[tuple[int, str]] = []
-    for block in blocks:
-        if not block.text.strip():
-            continue
+    kept = [block for block in blocks if block.text.strip()]
+    for block, contents in zip(kept, _contents_blocks(kept), strict=True):
         if block.level:
             while stack and stack[-1][0] >= block.level:
                 stack.pop()
             stack.append((block.level, collapse(block.text.replace("\n", " "))))
             raw.append((tuple(t for _, t in stack), [block.text], False))
             continue
-        contents = _is_contents(block.text)
         if not raw or (raw[-1][2] != contents and len(raw[-1][1]) > (1 if contents else 0)):
             raw.append((tuple(t for _, t in stack), [], contents))
         elif contents and not raw[-1][2]:  # right under its heading
             raw[-1] = (*raw[-1][:2], True)
         raw[-1][1].append(block.text)
     return _join_small([(path, "\n\n".join(texts), len(texts), contents) for path, texts, contents in raw])
+
+
+def _contents_blocks(blocks: list[Block]) -> list[bool]:
+    """Tell of each block whether it belongs to a table of contents: three lines or more in a row."""
+    flags = [not block.level and _is_contents(block.text) for block in blocks]
+    i = 0
+    while i < len(flags):
+        stop = i + 1
+        while stop < len(flags) and flags[stop] == flags[i]:
+            stop += 1
+        if flags[i] and sum(block.text.count("\n") + 1 for block in blocks[i:stop]) < 3:
+            flags[i:stop] = [False] * (stop - i)
+        i = stop
+    return flags
 
 
 def _is_contents(text: str) -> bool:

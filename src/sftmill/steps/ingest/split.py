@@ -16,11 +16,14 @@ _AT_HEADING, _AT_ARTICLE, _AT_PARAGRAPH, _AT_LINE, _AT_SENTENCE, _IN_CODE = 0.0,
 _AFTER_LEAD_IN, _AFTER_HEADING = 30.0, 1000.0
 _SMALL = 40.0
 
-_ARTICLE = re.compile(r"第\s?[〇零一二三四五六七八九十百千\d]{1,8}\s?条(?:之[一二三四五六七八九十])?(?=[\s　:：【（(]|[\u4e00-\u9fff])")
+_ARTICLE = re.compile(
+    r"第\s?[〇零一二三四五六七八九十百千\d]{1,8}\s?条(?:之[一二三四五六七八九十])?(?=[\s　:：【（(]|[\u4e00-\u9fff])"
+)
 _BLANK = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 _FENCE = re.compile(r"^(?:```|~~~)", re.M)
 _CLAUSE = re.compile(r"[，、,;；：:\s]")
 _URL = re.compile(r"(?:https?|ftp)://[^\s)>\]，。]{1,2000}|\]\([^)\s]{1,2000}\)")
+_LEADS_IN = ("：", ":", "如下。", "如下", "如下所示。", "下列。", "as follows.", "the following.", "shown below.")
 _ENDS = "。！？；：，、.!?;:,…”’」』）)】》|"
 
 
@@ -55,7 +58,7 @@ class Split(RowStep):
     """Sentences of the previous passage that a passage repeats, where the cut is within running text."""
 
     def row(self, row: Row) -> list[Row]:
-        """Return the passages; drops documents that are "empty", "too_short", or have "no_prose" (a table of contents)."""
+        """Return the passages; drops documents that are "empty", "too_short", or "no_prose" (a table of contents)."""
         document = row["document"] or ""
         lang = row.get("lang") or "zh"
         size, minimum = (self.size, self.minimum) if lang == "zh" else (self.size_en, self.minimum * 2 // 5)
@@ -76,7 +79,7 @@ def cut(document: str, lang: str, size: int, minimum: int, overlap: int = 0) -> 
     room = size - size // 8 if overlap else size
     best = [0.0]
     begins = [0]
-    for j, last in enumerate(units):
+    for j in range(len(units)):
         total, cheapest, begin = 0, float("inf"), j
         for i in range(j, -1, -1):
             total += units[i].size
@@ -89,7 +92,6 @@ def cut(document: str, lang: str, size: int, minimum: int, overlap: int = 0) -> 
                 cheapest, begin = cost, i
         best.append(cheapest)
         begins.append(begin)
-        del last
     spans: list[tuple[int, int]] = []
     j = len(units)
     while j:
@@ -128,7 +130,7 @@ def _units(document: str, lang: str, size: int) -> Iterator[_Unit]:
         else:
             first = max(_AT_PARAGRAPH, after)
         yield from _parts(document, start, end, first, lang, size)
-        after = _AFTER_LEAD_IN if text.endswith(("：", ":")) else 0.0
+        after = _AFTER_LEAD_IN if text.endswith(_LEADS_IN) else 0.0
         k += 1
 
 
@@ -188,9 +190,7 @@ def _parts(document: str, start: int, end: int, first: float, lang: str, size: i
             yield from _limited(document, a + x, a + y, line_cut if m == 0 else _AT_SENTENCE, lang, size, True)
 
 
-def _limited(
-    document: str, start: int, end: int, cost: float, lang: str, size: int, prose: bool
-) -> Iterator[_Unit]:
+def _limited(document: str, start: int, end: int, cost: float, lang: str, size: int, prose: bool) -> Iterator[_Unit]:
     """Yield one unit, or several for a sentence or line of over three passages' size, cut at clauses."""
     total = length(document[start:end], lang)
     if total <= 3 * size:
@@ -219,6 +219,6 @@ def is_prose(text: str) -> bool:
     if len(lines) >= 3 and 2 * sum(map(is_contents_line, lines)) > len(lines):
         return False
     visible = len("".join(text.split()))
-    if 2 * sum(m.end() - m.start() for m in _URL.finditer(text)) > visible:
+    if 1.4 * sum(m.end() - m.start() for m in _URL.finditer(text)) > visible:
         return False
     return 6 * sum(c.isalpha() for c in text) > visible

@@ -6,20 +6,21 @@ from pydantic import BaseModel, Field
 
 from sftmill.core import AskStep, Desk, Drop, Row, Sampling, answered, question
 
+UNANSWERABLE = {"zh": "资料未提及", "en": "not in the material"}
+"""What the prompts tell a model to write when the passage holds no answer."""
+
 
 class QuotedAnswer(BaseModel):
     """An answer and the pieces of the passage behind it.
 
-    The order of the fields is the order in which a model writes them: whoever has copied the
-    evidence first answers from it. The length limits are hints for servers that generate along
-    the schema; longer replies from other servers are still read.
+    A model writes the fields in this order: whoever has copied the evidence first answers from
+    it. There is no yes-or-no field for "can be answered", since small models fill it in at
+    random. The length limits are hints for servers that generate along the schema, so that a small
+    model cannot run on; longer replies from other servers are still read.
     """
 
-    quotations: list[str] = Field(
-        json_schema_extra={"maxItems": 3, "items": {"type": "string", "maxLength": 600}},
-    )
-    answerable: bool
-    answer: str = Field(json_schema_extra={"maxLength": 1500})
+    quotations: list[str] = Field(json_schema_extra={"maxItems": 3, "items": {"type": "string", "maxLength": 300}})
+    answer: str = Field(json_schema_extra={"maxLength": 1200})
 
 
 class SelfQAAnswers(AskStep):
@@ -36,7 +37,7 @@ class SelfQAAnswers(AskStep):
     prompts: ClassVar[tuple[str, ...]] = ("answer",)
 
     to: str = "teacher"
-    """Role of the model that answers; a stronger one than that which asked does no harm."""
+    """Role of the model that answers; it may be another one than that which asked."""
     temperature: float = Field(0.0, ge=0, le=2)
     """0, because there is one right answer."""
     max_tokens: int = Field(768, ge=16)
@@ -55,7 +56,14 @@ class SelfQAAnswers(AskStep):
         )
         reply = replies[0]
         data: QuotedAnswer = reply.data
-        if not data.answerable or not data.answer.strip():
-            raise Drop("unanswerable", answer=data.answer[:200])
+        said = data.answer.strip()
+        if not said or is_unanswerable(said):
+            raise Drop("unanswerable")
         quotations = list(dict.fromkeys(q.strip() for q in data.quotations if q.strip()))
-        return {**answered(row, data.answer.strip(), reply.reasoning), "quotations": quotations}
+        return {**answered(row, said, reply.reasoning), "quotations": quotations}
+
+
+def is_unanswerable(answer: str) -> bool:
+    """Tell whether an answer is the phrase that the prompts ask for when there is no answer."""
+    bare = answer.strip(" \t\n\"'“”。.！!").casefold()
+    return any(bare == phrase or bare.startswith((f"{phrase}。", f"{phrase}，", f"{phrase}.")) for phrase in UNANSWERABLE.values())

@@ -24,7 +24,7 @@ def question_list(count: int) -> type[BaseModel]:
     The length limits are hints for servers that generate along the schema, so that a small
     model cannot run on; a longer list from other servers is still read.
     """
-    hint = {"minItems": 1, "maxItems": count, "items": {"type": "string", "maxLength": 400}}
+    hint = {"minItems": 1, "maxItems": count, "items": {"type": "string", "maxLength": 300}}
     return create_model("QuestionList", questions=(list[str], Field(json_schema_extra=hint)))
 
 

@@ -1,0 +1,53 @@
+# make demo    a real Chinese book through a real model, on this machine
+# make test    all tests
+# make check   style, and that the reference is up to date
+# make bench   the quick measurements
+# make docs    the generated reference
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+# SFTMILL_ENDPOINT (and SFTMILL_MODEL) let the demo use a server of yours instead of the embedded model
+ifdef SFTMILL_ENDPOINT
+DEMO_MODEL := --set models.teacher.endpoint=$(SFTMILL_ENDPOINT) --set models.teacher.local=null $(if $(SFTMILL_MODEL),--set models.teacher.model=$(SFTMILL_MODEL))
+else
+DEMO_MODEL := --accept-carrier
+endif
+
+.PHONY: setup demo test fast check bench docs clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/sftmill run recipes/demo.yaml --run-dir runs/demo $(DEMO_MODEL)
+	@echo
+	$(BIN)/sftmill show runs/demo -n 3
+	$(BIN)/sftmill show runs/demo --dropped -n 2
+
+test: setup
+	$(BIN)/python -m pytest -m "not browser and not ray"
+
+fast: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python docs/make_reference.py --check
+
+bench: setup
+	$(BIN)/python bench/orchestrate.py --quick
+
+docs: setup
+	$(BIN)/python docs/make_reference.py
+
+clean:
+	rm -rf $(VENV) runs
