@@ -51,7 +51,8 @@ class Result:
     def line(self) -> str:
         """Return the line for machines: four words."""
         sign = ">=" if self.at_least else "<="
-        return f"{'ok' if self.ok else 'short'} {self.name} {figure(self.measured, self.unit)} {sign}{figure(self.bar, self.unit)}"
+        verdict = "ok" if self.ok else "short"
+        return f"{verdict} {self.name} {figure(self.measured, self.unit)} {sign}{figure(self.bar, self.unit)}"
 
 
 def figure(value: float, unit: str = "") -> str:
@@ -83,8 +84,8 @@ def table(results: Sequence[Result]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    notes = [f"  {r.name}: {'; '.join(part for part in (r.broken, r.note) if part)}" for r in results if r.note or r.broken]
-    return "\n".join(lines + ([""] + notes if notes else []))
+    notes = [f"  {r.name}: {'; '.join(filter(None, (r.broken, r.note)))}" for r in results if r.note or r.broken]
+    return "\n".join([*lines, "", *notes] if notes else lines)
 
 
 def finish(results: Sequence[Result]) -> int:
@@ -104,7 +105,7 @@ def parser(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
     size = made.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small sizes, under 50 s (the default)")
     size.add_argument("--full", action="store_true", help="full sizes, a few minutes")
-    made.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"only this bar: {', '.join(names)}")
+    made.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"only one of {', '.join(names)}")
     made.add_argument("--mockllm", type=Path, metavar="PATH", help="the mock endpoint, as a binary or as C source")
     made.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it there")
     return made

@@ -50,7 +50,7 @@ BARS: dict[str, Callable[[Setting], Result | list[Result]]] = {
 }
 
 SIDE_BY_SIDE = ({"memory", "kill9"}, {"faults", "budget_stop"})
-"""Bars that --quick measures at the same time: in each pair one at most looks at the clock, and that one mostly waits."""
+"""Bars that --quick measures at the same time: in each pair one at most looks at the clock, and it mostly waits."""
 
 
 def measure(name: str, setting: Setting) -> list[Result]:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice
 
 import aiohttp
@@ -16,10 +17,14 @@ import orjson
 import uvloop
 
 
-async def main(url: str, file: str, rows: int, workers: int) -> dict[str, float]:
-    """Post every prompt once, `workers` at a time."""
+def read(file: str, rows: int) -> list[str]:
+    """Return the first `rows` prompts of a file."""
     with open(file, "rb") as lines:
-        prompts = iter([orjson.loads(line)["question"] for line in islice(lines, rows)])
+        return [orjson.loads(line)["question"] for line in islice(lines, rows)]
+
+
+async def main(url: str, prompts: Iterator[str], workers: int) -> dict[str, float]:
+    """Post every prompt once, `workers` at a time."""
     answered = 0
 
     async def work() -> None:
@@ -39,4 +44,4 @@ async def main(url: str, file: str, rows: int, workers: int) -> dict[str, float]
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))))
+        print(json.dumps(runner.run(main(sys.argv[1], iter(read(sys.argv[2], int(sys.argv[3]))), int(sys.argv[4])))))

@@ -136,4 +136,3 @@ def budget_stop(setting: Setting) -> Result:
         note=f"{spent:,} of {cap:,} tokens spent ({spent / cap:.1%}) by {answered:,} answers, {in_flight} in flight at "
         f"most; then {rows:,} rows with {stats['duplicate']} calls made twice",
     )
-

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+
 from common import BENCH
 from processes import Program, Usage, run, sftmill
 
-TRADE = "pump station valve pressure inspection bearing coolant voltage relay sensor torque seal filter motor".split()
+TRADE = ("pump", "station", "valve", "pressure", "bearing", "coolant", "voltage", "relay", "sensor", "torque", "seal")
 
 
 def write_prompts(file: Path, rows: int) -> Path:

@@ -32,7 +32,7 @@ from sftmill.core import (
 from sftmill.flow.shards import ShardList, shard_files
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe import load_recipe
-from sftmill.run import run
+from sftmill.run import run_recipe
 from sftmill.steps import STEPS
 from sftmill.text import tokens
 
@@ -244,7 +244,7 @@ def go(recipe, run_dir):
         return converse(body)
 
     providers = {"teacher": [ScriptedProvider(count)], "judge": [ScriptedProvider(count)]}
-    return run(load_recipe(recipe), run_dir, providers=providers), served
+    return run_recipe(load_recipe(recipe), run_dir, providers=providers), served
 
 
 def rows_of(run_dir: Path, stage: str) -> list[Row]:

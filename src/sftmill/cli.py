@@ -122,7 +122,7 @@ def run(
 ) -> None:
     """Run a recipe, or go on where an earlier run of it stopped."""
     from sftmill.progress import Display
-    from sftmill.run import run as run_recipe
+    from sftmill.run import run_recipe
     from sftmill.show import manifest_text
 
     loaded, folder = planned(recipe, run_dir, changes, allow_code)

@@ -30,6 +30,9 @@ from sftmill.recipe import Recipe
 TICK = 0.5
 """Seconds between two looks at the counters, for the display and for `sftmill status`."""
 
+PATIENT = 1.0
+"""Seconds after the first Ctrl-C from which a second one ends the run at once."""
+
 Watcher = Callable[[dict[str, Any]], None]
 """Called with a snapshot of the run every TICK seconds, and once at its end."""
 
@@ -72,6 +75,13 @@ class RunDirectory:
         write_atomically(file, name.encode())
         return name
 
+    def seconds_before(self) -> float:
+        """Return how many seconds earlier starts of this run have worked, for machines paid by the hour."""
+        try:
+            return float(orjson.loads((self.path / "status.json").read_bytes())["seconds_in_all"])
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return 0.0
+
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file of the run."""
         write_atomically(self.path / name, orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -98,7 +108,7 @@ def lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def run(
+def run_recipe(
     recipe: Recipe,
     run_dir: Path,
     watch: Watcher | None = None,
@@ -158,7 +168,7 @@ class _Work:
         self.providers = providers
         self.started = time.time()
         self.state = "running"
-        self.interrupts = 0
+        self.interrupted: float | None = None
 
     def _stands_in(self, role: str) -> bool:
         """Tell whether a role is asked when another one is refused."""
@@ -167,12 +177,18 @@ class _Work:
     async def run(self) -> dict[str, Any]:
         """Do the work; return the manifest."""
         self.identity = self.directory.identity()
+        self.before = self.directory.seconds_before()
         self._write_recipe()
         path = self.recipe.ledger or self.directory.path.parent / "ledger.sqlite"
         path.parent.mkdir(parents=True, exist_ok=True)
         with Ledger.open(path) as ledger:
             prices = {role: settings.price for role, settings in self.settings.items()}
-            self.budget = Budget(self.recipe.budget, prices, spent=ledger.spent(self.identity))
+            self.budget = Budget(
+                self.recipe.budget,
+                prices,
+                spent=ledger.spent(self.identity),
+                seconds_before=self.before,
+            )
             self.models = Models(
                 self.settings,
                 ledger,
@@ -192,6 +208,12 @@ class _Work:
                 await self._streams()
                 self.state = "done"
                 return self._manifest(ledger)
+            except asyncio.CancelledError:
+                self.state = "stopped"
+                self.directory.log("stopped", error="ended at once by a second Ctrl-C")
+                raise RunStopped(
+                    "ended at once; answers that had not arrived are lost. Give the same command again to go on"
+                ) from None
             except BaseException as error:
                 self.state = "stopped" if isinstance(error, RunStopped) else "failed"
                 self.directory.log(self.state, error=f"{type(error).__name__}: {error}")
@@ -257,9 +279,13 @@ class _Work:
         main = asyncio.current_task()
 
         def interrupt() -> None:
-            self.interrupts += 1
-            if self.interrupts > 1 and main:
+            now = loop.time()
+            if self.interrupted is None:
+                self.interrupted = now
+            elif now - self.interrupted > PATIENT and main:  # `timeout` and some shells signal twice at once
                 main.cancel()
+                return
+            else:
                 return
             self.state = "stopping"
             self._stop(
@@ -288,6 +314,7 @@ class _Work:
             "state": self.state,
             "pid": os.getpid(),
             "seconds": round(time.time() - self.started, 1),
+            "seconds_in_all": round(self.before + time.time() - self.started, 1),
             "updated": round(time.time(), 1),
             "stages": {key: counts.as_dict() for key, counts in self.engine.counts().items()},
             "models": self.models.snapshot(),
@@ -386,4 +413,4 @@ def is_locked(run_dir: Path) -> bool:
     return False
 
 
-__all__ = ["RunDirectory", "SftmillError", "is_locked", "read_status", "run", "run_loop"]
+__all__ = ["RunDirectory", "SftmillError", "is_locked", "read_status", "run_loop", "run_recipe"]

@@ -54,7 +54,7 @@ class Cohort:
     Those are the first `size` from `begins` on, and all others up to `closes`.
     """
 
-    __slots__ = ("_look", "begins", "closes", "last", "samples", "sent", "size")
+    __slots__ = ("_look", "begins", "closes", "last", "most", "samples", "sent", "size")
 
     def __init__(self, size: int, begins: float, closes: float = 0.0):
         self.size = size
@@ -62,15 +62,18 @@ class Cohort:
         self.closes = closes
         self.sent = 0
         self.last = 0.0
+        self.most = 0
         self.samples: list[tuple[str, int, float]] = []
         self._look = 0.0
 
-    def takes(self, now: float) -> bool:
-        """Take a request sent now in, and tell so, if it belongs here."""
+    def takes(self, now: float, flying: int) -> bool:
+        """Take a request sent now in, and tell so, if it belongs here; `flying` are in flight with it."""
         if now < self.begins or (self.sent >= self.size and now >= self.closes):
             return False
         self.sent += 1
         self.last = now
+        if flying > self.most:
+            self.most = flying
         return True
 
     def lost(self) -> None:
@@ -181,7 +184,7 @@ class Concurrency:
         if self.flying > self._peak:
             self._peak = self.flying
         cohort = self._cohort
-        if cohort.takes(now):
+        if cohort.takes(now, self.flying):
             return Flight(kind, now, cohort)
         return Flight(kind, now, None)
 
@@ -191,7 +194,6 @@ class Concurrency:
 
     def finish(self, flight: Flight, now: float, tokens: int) -> None:
         """Note that the answer came, with so many generated tokens."""
-        busy = self.flying >= 0.8 * self.limit
         self.flying -= 1
         latency = now - flight.started
         self.latency += (0.05 if self.latency else 1.0) * (latency - self.latency)
@@ -202,12 +204,12 @@ class Concurrency:
             cohort.samples.append((flight.kind, tokens, latency))
             if cohort is self._first and self.mode == "start" and self._cohort is cohort:
                 # a few answers are there and nothing was refused: the second burst need not wait for the rest
-                if busy and 8 * len(cohort.samples) >= cohort.size and self.limit < self.maximum:
+                if 8 * len(cohort.samples) >= cohort.sent >= 0.9 * self.limit and self.limit < self.maximum:
                     self._double(now)
-            if self._cohort.full(now):
-                self._judge(self._cohort, now, busy)
         elif self.mode == "hold":
             self._learn(flight.kind, tokens, latency)
+        if self._cohort.full(now):
+            self._judge(self._cohort, now)
         if now >= self._window_ends:
             self._close_window(now)
         if now >= self._next_step and self.mode == "hold":
@@ -232,7 +234,7 @@ class Concurrency:
         self._over += 1
         if self._credit >= 1:
             self._credit -= 1
-        else:
+        elif self._over > 1 or self.limit < 8:  # one in a hundred replies is no reason to do with less
             # the slot that was refused does not exist
             if not self._uncut:
                 self._uncut, self._resumes = self.limit, self.mode
@@ -267,15 +269,15 @@ class Concurrency:
     def _cohort_size(self) -> int:
         # so many that the error of a comparison is 3.5%, and a step of a quarter stands out from the noise; and more
         # than one round, because answers that come in step with each other take turns in being early
-        return round(max(min(2600 * self._sigma * self._sigma, 1000), 1.5 * self.limit, 32))
+        return round(max(min(2600 * self._sigma * self._sigma, 1000, 12 * self.limit), 1.5 * self.limit, 32))
 
     def _double(self, now: float) -> None:
         self._old_limit = self.limit
         self.limit = min(self.maximum, 2 * self.limit)
         self._cohort = Cohort(self.limit - self._old_limit, now, now + self.latency / 8)
 
-    def _judge(self, cohort: Cohort, now: float, busy: bool) -> None:
-        if not busy and self.mode != "hold":
+    def _judge(self, cohort: Cohort, now: float) -> None:
+        if cohort.most < 0.9 * self.limit and self.mode != "hold":
             # there was not enough to do: nothing is learned about a larger limit
             self._restart(now)
             return
@@ -351,7 +353,7 @@ class Concurrency:
         self._cohort = Cohort(max(self._cohort.size, 8), now)
 
     def _step_now(self, now: float) -> None:
-        if not self._before or self.flying < 0.9 * self.limit:
+        if not self._before or max(self._peak, self.flying) < 0.9 * self.limit:
             return
         queueing = self._before / self._low > QUEUEING
         if self.limit < self.maximum and (self._next_up or not queueing):
@@ -415,20 +417,30 @@ class Concurrency:
         self._refused_windows = self._refused_windows + 1 if share > 0.5 else 0
         if self._refused_windows >= 2 or (share > 0.5 and self.limit == 1):
             self.pauses_for = min(60.0, 2.0 ** max(self._refused_windows - 2, 0))
-        if self._over < 3:
-            self._quiet += 1
+        if self._background:
+            if self._over >= 3 and share > 2 * self._background + 0.02:
+                self._background = 0.0
+                self._back_off(now)
+            else:
+                self.limit = max(self.limit, self._uncut)
+                self._background += min(0.1, replies / 1000) * (min(share, 2 * self._background) - self._background)
+                if self._background < 1e-3:
+                    self._background = 0.0
+            self._uncut = 0
+        elif self._over < 3:
+            self._quiet += self._over < 2
             if self._quiet >= 3:
                 self._cut_share = 0.0
                 self._uncut = 0
-        elif self._background:
-            if share > 2 * self._background + 0.02:
-                self._background = 0.0
-                self._back_off(now)
         elif self._uncut and not self._cut_share:
             self._cut_share = share
             self._quiet = 0
             self._rest = min(LONGEST_REST, max(2.0, 2 * self._rest))
-        elif self._uncut and self.limit <= 0.95 * self._uncut and share >= 0.5 * self._cut_share and max(share, self._cut_share) <= 0.25:
+        elif (
+            share <= 0.25
+            and self._cut_share <= 0.25
+            and self.limit <= (0.95 if share >= 0.5 * self._cut_share else 0.5) * self._uncut
+        ):
             # fewer requests in flight and as many refusals: these are not about the number in flight
             self._background = (share + self._cut_share) / 2
             self._credit = 4.0
@@ -442,10 +454,6 @@ class Concurrency:
                 self.mode = "start"
                 self._old_limit = self.limit
                 self._cohort = Cohort(max(8, self.limit), now)
-        if self._background:
-            self._background += 0.1 * (min(share, self._background) - self._background)
-            if self._background < 1e-3:
-                self._background = 0.0
         self._ok = self._over = self._failed = 0
         self._peak = self.flying
         self._window_ends = now + min(max(self.latency, 0.02), 30.0)

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 
 from sftmill.text import Number, is_cjk, normalise, numbers, same_value, sentences, tokens
 
-_CLAUSE = re.compile(r"[，,；;。！？!?：:\n]+(?!\d)")
+_CLAUSE = re.compile(r"[，；。！？\n]+|[,;!?：:](?!\d)")
 _COUNTED = re.compile(r"\s*(?:个|種|种|项|項|条|條|点|點|类|類|步|方面|阶段|部分|例|款|ways?|steps?|types?|kinds?|items?|parts?|reasons?)")
 
 _ZH_NEGATION = re.compile(
@@ -22,6 +22,12 @@ _EN_NEGATION = re.compile(
 )
 _EN_HARMLESS = re.compile(r"\bnot only\b|\bno doubt\b|\bno\. ?(?=\d)|\bnot just\b|\bnot until\b", re.IGNORECASE)
 _LIMITING = re.compile(r"[只仅僅]|限|以外|之外|少于|低于|小于|暂停|停止|拒绝|避免|取消|\b(?:only|avoid|stop|refuse|instead|rather|less|fail)", re.I)
+
+
+_VERDICT = re.compile(
+    r"^(?:是的?|不是|不|对|不对|否|能|不能|可以|不可以|不可|会|不会|需要|不需要|有|没有|yes|no)\s*[，,。.；;]\s*", re.IGNORECASE
+)
+"""The yes or no at the head of an answer, which has no counterpart in its evidence."""
 
 
 def negations(text: str) -> int:
@@ -112,7 +118,7 @@ def negation_differs(answer: str, evidence: str, question: str) -> bool:
     """
     if not negations(evidence) and not negations(question) and not _LIMITING.search(evidence):
         return negations(answer) > 0
-    ours, theirs = tokens(answer), tokens(evidence)
+    ours, theirs = tokens(_VERDICT.sub("", answer)), tokens(evidence)
     matcher = SequenceMatcher(a=theirs, b=ours, autojunk=False)
     operations = matcher.get_opcodes()
     for number, (name, a, b, c, d) in enumerate(operations):

@@ -119,5 +119,5 @@ def grounding(asked: str, text: str, source: Source, heading: str = "") -> float
     names = matter(asked)
     places: list[Place] = source.places(words)
     near, known = fit(places, names, source, heading)
-    kind = 1.0 if answers_kind(asked, text) else 1 / 3
+    kind = 1.0 if not names or answers_kind(asked, text) else 1 / 3
     return said * (0.4 + 0.6 * near) * (0.5 + 0.5 * min(1.0, known / 0.6)) * kind

@@ -88,7 +88,7 @@ _KINDS: list[tuple[Asked, re.Pattern[str]]] = [
     (
         "yes_no",
         re.compile(
-            r"[吗嗎么]\s*[?？]?\s*$|是否|能否|可否|有没有|有沒有|是不是|能不能|可不可以|会不会|要不要|需不需要"
+            r"(?:[吗嗎]|(?<![什怎那这多要])么)\s*[?？]?\s*$|是否|能否|可否|有没有|有沒有|是不是|能不能|可不可以|会不会|要不要|需不需要"
             r"|^(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|had)\b",
             re.IGNORECASE,
         ),
