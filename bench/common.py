@@ -146,6 +146,35 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
+class Neighbours:
+    """Tells how many cores other programs took since it was made; what was measured has to be waited for by then."""
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.busy = busy_seconds()
+        self.own = own_seconds()
+
+    def cores(self) -> float:
+        """Return the mean number of cores that neither this process nor its children used, 0 where nobody can tell."""
+        seconds = time.monotonic() - self.begin
+        return max(0.0, busy_seconds() - self.busy - (own_seconds() - self.own)) / seconds if seconds > 0 else 0.0
+
+
+def busy_seconds() -> float:
+    """Return the seconds that all cores have worked since the system started."""
+    try:
+        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    except OSError:
+        return 0.0
+    return sum(int(fields[i]) for i in (0, 1, 2, 5, 6, 7)) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds() -> float:
+    """Return the CPU seconds of this process and of those of its children that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def say(text: str) -> None:
     """Print a line about what happens now, with the time."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)

@@ -12,8 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from sftmill.recipe import load_recipe
-from sftmill.run import run
+from sftmill import load_recipe, run_recipe
 
 EVERY = 0.005
 """Seconds between two timers."""
@@ -57,7 +56,7 @@ def quantile(values: list[float], share: float) -> float:
 
 if __name__ == "__main__":
     probe = Probe()
-    manifest = run(load_recipe(Path(sys.argv[1]), allow_code=True), Path(sys.argv[2]), watch=probe)
+    manifest = run_recipe(load_recipe(Path(sys.argv[1]), allow_code=True), Path(sys.argv[2]), watch=probe)
     lags = sorted(probe.lags)
     found = {f"p{round(100 * q)}": quantile(lags, q) for q in (0.5, 0.9, 0.99)}
     largest = [round(1000 * lag) for lag in sorted(probe.seen)[-5:]]

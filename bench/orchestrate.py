@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from common import CannotMeasure, Result, finish, machine, parser, say
+from common import CannotMeasure, Neighbours, Result, finish, machine, parser, say
 from endpoint import build_mock
 from processes import sftmill
 from safety_bars import budget_stop, faults, kill9
@@ -52,6 +52,9 @@ BARS: dict[str, Callable[[Setting], Result | list[Result]]] = {
 SIDE_BY_SIDE = ({"memory", "kill9"}, {"faults", "budget_stop"})
 """Bars that --quick measures at the same time: in each pair one at most looks at the clock, and it mostly waits."""
 
+NOISE = 0.2
+"""Cores taken by other programs from which on a warning is printed."""
+
 
 def measure(name: str, setting: Setting) -> list[Result]:
     """Return what one bar's measurement found; a measurement that breaks off is a bar that is short."""
@@ -75,9 +78,12 @@ def measure_all(names: list[str], setting: Setting) -> list[Result]:
         together = [name] if setting.full else [other for other in names if other in group]
         if "memory" in together:
             setting.shared or measure("cpu_per_1000", setting)
+        neighbours = Neighbours()
         with ThreadPoolExecutor(len(together)) as threads:
             for other, results in zip(together, threads.map(lambda one: measure(one, setting), together), strict=True):
                 found[other] = results
+        if (cores := neighbours.cores()) > NOISE and time.monotonic() - neighbours.begin > 1:
+            say(f"{' and '.join(together)}: other programs took {cores:.1f} cores meanwhile, which spoils figures")
     return [result for name in names for result in found[name]]
 
 

@@ -4,10 +4,12 @@ A provider knows nothing of rows, limits or money. It is one address and one key
 """
 
 import base64
+import functools
 import math
 import ssl
 from array import array
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -33,6 +35,8 @@ REFUSED = frozenset({"content_filter", "sensitive", "refusal", "content_filtered
 """Values of `finish_reason` by which a provider's filter says that it cut the answer out."""
 
 Payload = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Provider(Protocol):
@@ -41,7 +45,7 @@ class Provider(Protocol):
     name: str
     """Host and port, for messages and the live display."""
 
-    async def post(self, path: str, body: Payload, *, timeout: float) -> Payload:
+    async def post(self, path: str, body: Payload, *, timeout: float) -> Payload:  # noqa: ASYNC109
         """Send `body` to `path` ("/chat/completions", ...) and return the parsed answer."""
 
     async def get(self, path: str) -> Payload:
@@ -98,7 +102,7 @@ class HttpProvider:
         )
         return self._session
 
-    async def post(self, path: str, body: Payload, *, timeout: float) -> Payload:
+    async def post(self, path: str, body: Payload, *, timeout: float) -> Payload:  # noqa: ASYNC109
         """Send `body` to `path` and return the parsed answer; `timeout` in seconds, for all of it."""
         return await self._call("POST", path, orjson.dumps(body), timeout)
 
@@ -106,7 +110,7 @@ class HttpProvider:
         """Return what stands at `path`."""
         return await self._call("GET", path, None, 30.0)
 
-    async def _call(self, method: str, path: str, data: bytes | None, timeout: float) -> Payload:
+    async def _call(self, method: str, path: str, data: bytes | None, timeout: float) -> Payload:  # noqa: ASYNC109
         session = self._session or self._open()
         if (url := self._urls.get(path)) is None:
             url = self._urls[path] = URL(self.url + path)
@@ -122,7 +126,9 @@ class HttpProvider:
         except TimeoutError:
             raise CallTimeout(f"{self.name} did not answer within {timeout:g} s; raise the role's `timeout`") from None
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(f"{self.name} cannot be reached ({_reason(error)}); start it or check `endpoint`") from None
+            raise Unreachable(
+                f"{self.name} cannot be reached ({_reason(error)}); start it or check `endpoint`"
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionLost(f"{self.name} broke off the connection ({_reason(error)})") from None
         if response.status != 200:
@@ -235,6 +241,20 @@ def _share_usage(payload: Payload, replies: list[Reply]) -> list[Reply]:
     return replies
 
 
+def _reads(read: Callable[P, R]) -> Callable[P, R]:
+    """Turn what a payload of another shape than expected raises into MalformedBody."""
+
+    @functools.wraps(read)
+    def reads(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return read(*args, **kwargs)
+        except (AttributeError, TypeError, KeyError, ValueError, IndexError) as error:
+            raise MalformedBody(f"the answer is not shaped as promised ({type(error).__name__})") from None
+
+    return reads
+
+
+@_reads
 def chat_replies(payload: Payload) -> list[Reply]:
     """Return the answers of a chat payload in the order of their index; raises MalformedBody.
 
@@ -266,6 +286,7 @@ def chat_replies(payload: Payload) -> list[Reply]:
     return _share_usage(payload, replies)
 
 
+@_reads
 def completion_replies(payload: Payload) -> list[Reply]:
     """Return the continuations of a raw completion, as `chat_replies` does; text stays as it is."""
     model = payload.get("model") or ""
@@ -304,6 +325,7 @@ def token_logprobs(found: Payload) -> list[dict[str, Any]] | None:
     return None
 
 
+@_reads
 def embedding_vectors(payload: Payload, count: int) -> list[array]:
     """Return `count` unit vectors (32-bit floats) in the order of the texts; raises MalformedBody."""
     data = payload.get("data")

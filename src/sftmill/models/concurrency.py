@@ -26,7 +26,7 @@ DOUBTFUL = 1.3, 1.75
 """A doubled limit with latencies so many times higher is watched a second time before it is judged."""
 HOLDS = 0.96
 """A smaller limit is kept when it has at least this share of the goodput."""
-QUEUEING = 1.35
+QUEUEING = 1.5
 """Latency relative to that at low load from which on a smaller limit is tried."""
 SHORTEST_REST, LONGEST_REST = 1.0, 60.0
 """Seconds between two measured steps; doubled after each that brought nothing."""
@@ -202,10 +202,14 @@ class Concurrency:
             self._credit = min(self._credit + 1.5 * self._background, 8 + 0.05 * self.limit)
         if (cohort := flight.cohort) is not None:
             cohort.samples.append((flight.kind, tokens, latency))
-            if cohort is self._first and self.mode == "start" and self._cohort is cohort:
+            if (
+                cohort is self._first is self._cohort
+                and 8 * len(cohort.samples) >= cohort.sent
+                and cohort.most >= 0.9 * self.limit
+                and self.limit < self.maximum
+            ):
                 # a few answers are there and nothing was refused: the second burst need not wait for the rest
-                if 8 * len(cohort.samples) >= cohort.sent >= 0.9 * self.limit and self.limit < self.maximum:
-                    self._double(now)
+                self._double(now)
         elif self.mode == "hold":
             self._learn(flight.kind, tokens, latency)
         if self._cohort.full(now):

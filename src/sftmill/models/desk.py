@@ -36,9 +36,12 @@ from sftmill.models.settings import ModelSettings
 ATTEMPTS = 3
 """Times that an unparsable answer is asked for, the first included."""
 WARMER = 0.3
-"""Added to the temperature for each repetition of an unparsable answer that was drawn greedily: the same would come again."""
+"""Added to the temperature each time that an unparsable answer, drawn greedily, is asked for again."""
 
-_N_REFUSED = re.compile(r"(?i)(^|[^\w])['\"`]?n['\"`]?( must| should| is | > |=|: |>| parameter|\s*\(|不|必须|只能)|best_of|multiple (choices|completions)")
+_N_REFUSED = re.compile(
+    r"(?i)(^|[^\w])['\"`]?n['\"`]?( must| should| is | > |=|: |>| parameter|\s*\(|不|必须|只能)"
+    r"|best_of|multiple (choices|completions)"
+)
 _PATHS = {"chat": "/chat/completions", "complete": "/completions"}
 _PARSERS = {"chat": chat_replies, "complete": completion_replies}
 
@@ -96,7 +99,9 @@ class Models:
         if settings.scripted:
             from sftmill.models.scripted import ScriptedProvider
 
-            return settings, [ScriptedProvider.read(settings.scripted)]
+            provider = ScriptedProvider(settings.scripted)
+            told = {"model": settings.model or provider.model, "accept": settings.accept or "secret"}
+            return settings.model_copy(update=told), [provider]
         if settings.local:
             from sftmill.models.local import serve
 
@@ -323,7 +328,9 @@ class Models:
                     call.label, estimate(upper),
                 )  # fmt: skip
             except ContentRefused:
-                refused = [Entry(key, s, "", None, "refused", 0, 0, None, role.model, role.name, desk.run_id) for s in samples]
+                refused = [
+                    Entry(key, s, "", None, "refused", 0, 0, None, role.model, role.name, desk.run_id) for s in samples
+                ]
                 await self.ledger.put(refused)
                 return refused
             except BadRequest as error:

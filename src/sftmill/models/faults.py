@@ -44,7 +44,8 @@ PHRASES: tuple[tuple[type[ModelError], tuple[str, ...]], ...] = (
             "responsible ai policy", "flagged as potentially violating", "sensitive_words_detected", "prompt_blocked",
             "input new_sensitive", "output new_sensitive",  # MiniMax
             "moderation", "illegalcontent", "contentrisk",
-            "敏感内容", "敏感词", "敏感信息", "不安全或敏感", "违规内容", "内容违规", "内容安全", "未通过审核", "内容审核", "高风险内容",
+            "敏感内容", "敏感词", "敏感信息", "不安全或敏感", "违规内容", "内容违规", "内容安全",
+            "未通过审核", "内容审核", "高风险内容", "高风险的",
         ),
     ),
     (
@@ -53,7 +54,7 @@ PHRASES: tuple[tuple[type[ModelError], tuple[str, ...]], ...] = (
             "maximum context length", "context_length_exceeded", "max_model_len", "max model len",
             "exceeds the available context size", "exceed_context_size", "context size has been exceeded",
             "range of input length", "input length should be", "input token length too long",
-            "max message tokens", "outofcontext", "exceeded model token limit", "is longer than the maximum model length",
+            "max message tokens", "outofcontext", "exceeded model token limit", "longer than the maximum model length",
             "please reduce the length of the", "prompt is too long", "max_tokens must be at least 1, got -",
             "tokens length too long", "input is too long", "context window", "tokens limit exceeded",
             "prompt 超长", "输入长度", "超过最大长度", "超出最大长度", "上下文长度", "文本过长", "超出模型长度",
@@ -67,7 +68,8 @@ PHRASES: tuple[tuple[type[ModelError], tuple[str, ...]], ...] = (
             "insufficient_user_quota", "exceeded_current_quota", "billing_hard_limit_reached", "billing hard limit",
             "quotaexceeded.free", "allocationquota.freetieronly", "free tier", "freetier",
             "resourceinsufficient.chargeresourceexhaust", "notopenpostpaid", "credit balance is too low", "suspended",
-            "欠费", "余额不足", "余额已用完", "余额用完", "额度不足", "额度已用完", "额度已用尽", "免费额度", "请充值", "无可用资源包", "资源包已用完",
+            "欠费", "余额不足", "余额已用完", "余额用完", "额度不足", "额度已用完", "额度已用尽", "免费额度", "请充值",
+            "无可用资源包", "资源包已用完",
         ),
     ),
     (
@@ -76,8 +78,10 @@ PHRASES: tuple[tuple[type[ModelError], tuple[str, ...]], ...] = (
             "throttling", "ratequota", "allocationquota", "allocated quota exceeded", "burstrate",
             "rate limit", "rate_limit", "ratelimit", "limit_reached", "too many requests", "toomanyrequests",
             "requestlimitexceeded", "limitexceeded", "requests per minute", "tokens per minute",
-            "tpm limit", "rpm limit", "qps limit", "qps request limit", "concurrency limit", "max organization concurrency",
-            "请求过于频繁", "请求频率", "频率过高", "频率超限", "并发数过高", "并发超", "超过并发", "并发请求", "触发限流", "限流", "限速", "超限额", "速率限制",
+            "tpm limit", "rpm limit", "qps limit", "qps request limit", "concurrency limit",
+            "max organization concurrency",
+            "请求过于频繁", "请求频率", "频率过高", "频率超限", "并发数过高", "并发超",
+            "超过并发", "并发请求", "触发限流", "限流", "限速", "超限额", "速率限制",
         ),
     ),
     (
@@ -88,9 +92,10 @@ PHRASES: tuple[tuple[type[ModelError], tuple[str, ...]], ...] = (
         Overload,
         (
             "overloaded", "engine_overloaded", "serveroverloaded", "server is busy", "server busy", "system is busy",
-            "service is busy", "service busy", "at capacity", "no capacity", "capacity_exhausted", "high demand", "server is overload",
-            "enginerequesttimeout", "engineserverlimitexceeded",
-            "访问量过大", "服务器繁忙", "系统繁忙", "服务繁忙", "负载过高", "负载较高", "服务过载", "模型繁忙", "当前模型使用人数",
+            "service is busy", "service busy", "at capacity", "no capacity", "capacity_exhausted", "high demand",
+            "server is overload", "enginerequesttimeout", "engineserverlimitexceeded",
+            "访问量过大", "服务器繁忙", "系统繁忙", "服务繁忙", "负载过高", "负载较高", "服务过载", "模型繁忙",
+            "当前模型使用人数",
         ),
     ),
     (
@@ -104,10 +109,12 @@ PHRASES: tuple[tuple[type[ModelError], tuple[str, ...]], ...] = (
     (
         AuthFailed,
         (
-            "invalidapikey", "invalid_api_key", "invalid api key", "invalid api-key", "incorrect api key", "invalid_iam_token",
+            "invalidapikey", "invalid_api_key", "invalid api key", "invalid api-key", "incorrect api key",
+            "invalid_iam_token",
             "invalid_authentication", "authentication fail", "authenticationerror", "authfailure", "unauthorized",
             "not authorized", "permission denied", "permission_denied", "accessdenied", "access denied",
-            "令牌", "鉴权失败", "认证失败", "身份验证", "apikey 无效", "api key 无效", "密钥无效", "无权限",
+            "令牌无效", "令牌已过期", "令牌状态不可用", "鉴权失败", "认证失败", "身份验证",
+            "apikey 无效", "api key 无效", "密钥无效", "无权限",
         ),
     ),
 )  # fmt: skip
@@ -159,10 +166,10 @@ _BEARER = re.compile(r"(?i)bearer\s+\S+")
 _KEY_LIKE = re.compile(r"\b(?:sk|ak|rk|pk|api|key)[-_][\w*.\-]{4,}|[\w\-.]{32,}|\b[\w*]{2,12}\*{4,}[\w*]*")
 _ECHO = re.compile(r"['\"]input['\"]\s*:.*", re.DOTALL)
 _TRY_AGAIN = re.compile(
-    r"(?:try again|retry|wait)[^.0-9]{0,20}?(?:in|after)?\s*(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s\b|secs?|seconds?|m\b|minutes?)",
+    r"(?:try again|retry|wait)[^.0-9]{0,20}?(?:in|after)?\s*(\d+(?:\.\d+)?)\s*"
+    r"(ms|milliseconds?|s\b|secs?|seconds?|m\b|minutes?)",
     re.IGNORECASE,
 )
-_SECONDS = {"ms": 0.001, "mi": 60.0, "m": 60.0}
 
 
 def wait_asked_for(headers: Mapping[str, str], text: str = "", now: float | None = None) -> float | None:

@@ -14,13 +14,9 @@ from hashlib import blake2b
 
 from sftmill.errors import (
     AccountError,
-    CallTimeout,
-    ConnectionLost,
     EndpointGone,
-    MalformedBody,
     ModelError,
     Overload,
-    ServerFault,
     SftmillError,
     TransportError,
     Unreachable,
@@ -34,6 +30,8 @@ MISSES = 8
 """Failures in a row, of at least three different calls, after which a lane counts as down."""
 MISSES_UNREACHABLE = 2
 """The same when no connection could be made at all."""
+BEAT = 0.02
+"""Seconds between two looks at how late the event loop is; its lag must not pass for a server's queue."""
 
 
 class Bucket:
@@ -159,6 +157,9 @@ class Lanes:
         self._retries: deque[_Waiter] = deque()
         self._paused_at: float | None = None
         self._patience_timer: asyncio.TimerHandle | None = None
+        self._beat_timer: asyncio.TimerHandle | None = None
+        self._beat_due = 0.0
+        self._lag = 0.0
 
     # Taking a slot -------------------------------------------------------------------------------
 
@@ -225,7 +226,24 @@ class Lanes:
             lane.tokens.take(tokens)
         if permit.probe:
             lane.probing = permit
+        if self._beat_timer is None:
+            self._beat_due = now + BEAT
+            self._beat_timer = asyncio.get_running_loop().call_later(BEAT, self._beat)
         return permit
+
+    def _beat(self) -> None:
+        """Measure the loop's lag; timers come before sockets, so that what came meanwhile is still to be read."""
+        now = self._clock()
+        self._lag = max(0.0, now - self._beat_due)
+        if any(lane.concurrency.held for lane in self.lanes):
+            self._beat_due = now + BEAT
+            self._beat_timer = asyncio.get_running_loop().call_later(BEAT, self._beat)
+        else:
+            self._beat_timer = None
+
+    def sent(self, permit: Permit) -> None:
+        """Note that the request goes out now; the time since the permit was given is not the server's."""
+        permit.flight.started = self._clock()
 
     def _next(self, lane: Lane) -> _Waiter | None:
         for line in (self._retries, lane.queue):
@@ -274,7 +292,9 @@ class Lanes:
     def replied(self, permit: Permit, completion_tokens: int, tokens: int) -> None:
         """Note a complete answer; `tokens` is all that it used, prompt included."""
         lane = permit.lane
-        lane.concurrency.finish(permit.flight, self._clock(), completion_tokens)
+        now = self._clock()
+        took = now - permit.flight.started
+        lane.concurrency.finish(permit.flight, now - min(self._lag, 0.8 * took), completion_tokens)
         if lane.tokens is not None:
             lane.tokens.take(tokens - permit.tokens)
         self._alive(permit)
@@ -421,7 +441,7 @@ class Lanes:
 
     def close(self) -> None:
         """Stop all timers; nobody may be waiting any more."""
-        for timer in (self._patience_timer, *(lane.timer for lane in self.lanes)):
+        for timer in (self._patience_timer, self._beat_timer, *(lane.timer for lane in self.lanes)):
             if timer is not None:
                 timer.cancel()
 
@@ -431,9 +451,3 @@ def _again(old: Concurrency, held: int, flying: int) -> Concurrency:
     fresh = Concurrency(old.maximum, min(old.limit, 32))
     fresh.held, fresh.flying = held, flying
     return fresh
-
-
-COUNTED = (CallTimeout, MalformedBody, ServerFault)
-"""Faults that a call may meet only so often before its row fails; lost connections count more slowly."""
-
-LOST = (ConnectionLost, Unreachable)

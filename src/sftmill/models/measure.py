@@ -135,7 +135,7 @@ async def score(models: "Models", desk: "RowDesk", prefix: str, continuation: st
         kept = [(token, value) for token, value in tokens[first:] if value is not None]
         scores = TokenScores([token for token, _ in kept], [value for _, value in kept])
         await models.ledger.put(
-            [Entry(key, 0, "", None, "stop", spent, 1, orjson.dumps(scores), role.model, role.name, desk.run_id)]
+            [Entry(key, 0, "", None, "stop", spent, 1, orjson.dumps(list(scores)), role.model, role.name, desk.run_id)]
         )
         return scores
     finally:

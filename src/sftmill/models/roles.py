@@ -48,7 +48,7 @@ def accepts(settings: ModelSettings) -> Sensitivity:
 
 
 def is_private(url: str) -> bool:
-    """Tell whether an address is this machine or lies in a private network; names other than localhost count as public."""
+    """Tell whether an address is this machine or lies in a private network; other names than localhost are public."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -219,6 +219,7 @@ class Role:
             if permit is None:
                 permit = await lanes.acquire(affinity, kind, tokens, retry=retry)
             try:
+                lanes.sent(permit)
                 payload = await permit.lane.provider.post(path, body, timeout=self.timeout)
                 made = parse(payload)
             except ModelError as error:

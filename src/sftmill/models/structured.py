@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 _FENCE = re.compile(r"```[\w+-]*\s*\n?(.*?)```", re.DOTALL)
 _OPENING = re.compile(r"[\[{]")
-_WRONG_FORM = re.compile(r"response_format|json_schema|guided|grammar|structured|schema|xgrammar|outlines", re.IGNORECASE)
+_WRONG_FORM = re.compile(
+    r"response_format|json_schema|guided|grammar|structured|schema|xgrammar|outlines", re.IGNORECASE
+)
 _CLOSERS = {"{": "}", "[": "]"}
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "＂": "＂"}
 _AFTER_STRING = ",:}]，：、"
@@ -183,7 +185,7 @@ def _string(text: str, start: int) -> tuple[str, int, bool]:
         char = text[i]
         if char == "\\" and i + 1 < size:
             following = text[i + 1]
-            if following in "\"\\/bfnrt" or (following == "u" and re.match(r"[0-9a-fA-F]{4}", text[i + 2 : i + 6])):
+            if following in '"\\/bfnrt' or (following == "u" and re.match(r"[0-9a-fA-F]{4}", text[i + 2 : i + 6])):
                 made.append(char + following)
             elif following == "'":
                 made.append("'")

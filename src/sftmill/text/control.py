@@ -39,7 +39,7 @@ def escape_control_tokens(s: str) -> str:
 
     Escaping twice changes nothing more; ordinary text comes back as the same object.
     """
-    if "<" not in s and "[" not in s and "]~" not in s:
+    if "<" not in s and "[" not in s and "~" not in s:
         return s
     return _TOKEN.sub(_escape, s)
 
@@ -59,6 +59,6 @@ def unescape_control_tokens(s: str) -> str:
 
 def find_control_tokens(s: str) -> list[str]:
     """Return the control tokens that stand in `s`, in order, repeated ones repeatedly."""
-    if "<" not in s and "[" not in s and "]~" not in s:
+    if "<" not in s and "[" not in s and "~" not in s:
         return []
     return [m[0] for m in _WHOLE.finditer(s)]

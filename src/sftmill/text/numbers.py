@@ -45,6 +45,8 @@ _ARABIC = (
 _CHINESE = rf"{_CN}+(?:点[〇一二三四五六七八九]+(?![十百千])[万亿]*)?"
 
 _TOKEN = re.compile(
+    # What a number can begin with, so that all else is passed by at once.
+    rf"(?=[\d第半JFMASONDC]|{_CN})(?:"
     # 2024-05-01, 2024/5/1, 2024.05.01
     r"(?P<date>(?<![\d.])(?P<y>[12]\d{3})(?P<sep>[-/.])(?P<m>0?[1-9]|1[0-2])(?P=sep)(?P<d>3[01]|[12]\d|0?[1-9])(?![\d]|\.\d))"
     r"|(?P<dotted>\d+(?:\.\d+){2,})"
@@ -60,7 +62,7 @@ _TOKEN = re.compile(
     r"(?P<exp>[-+]?\d{1,3}|[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
     rf"|(?P<arabic>{_ARABIC})"
     r"|(?P<half>半)"
-    rf"|(?P<chinese>{_CHINESE})"
+    rf"|(?P<chinese>{_CHINESE}))"
 )
 _ENGLISH = re.compile(
     r"(?<![A-Za-z])(?:(?P<halfword>half)|"

@@ -41,7 +41,11 @@ def reason(*args, **kwargs):
 
 
 def test_a_quoted_answer_passes_and_its_quotation_is_the_passages_own_words():
-    row = check("蓄电池室的温度应保持在什么范围？", "蓄电池室的温度应保持在 15 到 25 摄氏度之间。", quotations=["蓄电池室的温度应保持在15至25摄氏度，"])
+    row = check(
+        "蓄电池室的温度应保持在什么范围？",
+        "蓄电池室的温度应保持在 15 到 25 摄氏度之间。",
+        quotations=["蓄电池室的温度应保持在15至25摄氏度，"],
+    )
     assert row["quotations"][0] in ZH
     assert "15 至 25 摄氏度" in row["quotations"][0]
     assert row["grounded"] > 0.6
@@ -49,7 +53,9 @@ def test_a_quoted_answer_passes_and_its_quotation_is_the_passages_own_words():
 
 def test_without_a_quotation_the_sentence_that_says_it_is_found():
     row = check("When does the discharge test stop?", "It stops at 40% of the rated capacity.", EN, "en")
-    assert row["quotations"] == ["The discharge test stops at 40% of the rated capacity, and two people must be present."]
+    assert row["quotations"] == [
+        "The discharge test stops at 40% of the rated capacity, and two people must be present."
+    ]
 
 
 def test_a_quotation_with_slips_is_cut_anew_and_an_invented_one_is_replaced():
@@ -62,7 +68,9 @@ def test_a_quotation_with_slips_is_cut_anew_and_an_invented_one_is_replaced():
 
 
 def test_quotations_without_any_place_in_the_passage_are_no_support():
-    assert reason("谁发明了电话？", "电话由贝尔发明。", quotations=["贝尔发明了电话机并获得专利"]) == "quotation_not_found"
+    assert (
+        reason("谁发明了电话？", "电话由贝尔发明。", quotations=["贝尔发明了电话机并获得专利"]) == "quotation_not_found"
+    )
     assert reason("谁发明了电话？", "电话由贝尔发明。") == "unsupported"
 
 
@@ -145,7 +153,13 @@ def test_an_answer_that_points_at_a_text_elsewhere_is_refused():
 
 @pytest.mark.parametrize(
     "said",
-    ["资料未提及。", "材料中没有提到这个问题的答案。", "抱歉，我无法回答这个问题。", "The passage does not mention it.", "I don't know."],
+    [
+        "资料未提及。",
+        "材料中没有提到这个问题的答案。",
+        "抱歉，我无法回答这个问题。",
+        "The passage does not mention it.",
+        "I don't know.",
+    ],
 )
 def test_refusals_are_no_answers(said):
     assert is_refusal(said)
@@ -198,9 +212,18 @@ def test_what_is_asked_for_is_told_from_the_words():
     ]
 
 
+def test_a_bare_yes_needs_a_quotation_of_the_model():
+    quoted = ["值班员不得擅自离开机房。"]
+    assert check("值班员能否擅自离开机房？", "不能。", quotations=quoted)["quotations"] == quoted
+    assert reason("值班员能否擅自离开机房？", "不能。") in ("unsupported", "negation_differs")
+    assert reason("值班员能否擅自离开机房？", "能。", quotations=quoted) == "negation_differs"
+
+
 def test_the_heading_counts_as_known():
     passage = "适应证：用于肺肾阴亏，潮热盗汗。用法用量：口服，一次 1 丸。"
-    with_heading = check("麦味地黄丸的适应证是什么？", "用于肺肾阴亏，潮热盗汗。", passage, title_path=["药品手册", "麦味地黄丸"])
+    with_heading = check(
+        "麦味地黄丸的适应证是什么？", "用于肺肾阴亏，潮热盗汗。", passage, title_path=["药品手册", "麦味地黄丸"]
+    )
     without = check("麦味地黄丸的适应证是什么？", "用于肺肾阴亏，潮热盗汗。", passage)
     assert with_heading["grounded"] > without["grounded"]
 
@@ -212,7 +235,26 @@ def test_a_clause_out_of_thin_air_lowers_the_score_of_the_whole_answer():
 
 
 pieces = st.sampled_from(
-    ["蓄电池", "温度", "每季度", " 25 ", "%", "不得", "禁止", "，", "。", "；", "Linux", " the room ", "not ", "1995 年", "\n", "！", "x", "三种"]
+    [
+        "蓄电池",
+        "温度",
+        "每季度",
+        " 25 ",
+        "%",
+        "不得",
+        "禁止",
+        "，",
+        "。",
+        "；",
+        "Linux",
+        " the room ",
+        "not ",
+        "1995 年",
+        "\n",
+        "！",
+        "x",
+        "三种",
+    ]
 )
 texts = st.lists(pieces, max_size=40).map("".join) | st.text(max_size=200)
 
@@ -238,7 +280,9 @@ def test_a_sentence_of_the_passage_with_itself_as_quotation_passes(passage, whic
     assume(len(passage) <= 200 or len(said) < len(passage) / 2)
     row = check("什么？" if lang == "zh" else "What?", said, passage, lang, [said])
     assert row["grounded"] >= 0.25
-    assert any(normalise(said.strip()).strip("\"'. ")[:5] in normalise(q) for q in row["quotations"]) or row["quotations"]
+    assert (
+        any(normalise(said.strip()).strip("\"'. ")[:5] in normalise(q) for q in row["quotations"]) or row["quotations"]
+    )
 
 
 def rank_sum_auc(positive, negative):
@@ -271,4 +315,6 @@ def test_faithful_and_unfaithful_pairs_are_told_apart():
     assert sum(s < 0.25 for s in faithful) / len(faithful) <= 0.05
     dropped = {kind: sum(s < 0.25 for s in values) / len(values) for kind, values in scores.items()}
     assert dropped["number_changed"] >= 0.98
-    assert min(dropped[k] for k in ("hallucinated_addition", "answer_from_other_passage", "unanswerable_question")) >= 0.95
+    assert (
+        min(dropped[k] for k in ("hallucinated_addition", "answer_from_other_passage", "unanswerable_question")) >= 0.95
+    )

@@ -7,7 +7,10 @@ from sftmill.core import Drop, Dropped
 from sftmill.steps.ingest.books import Books, ReadBook
 
 SHARED = Path(__file__).resolve().parents[3] / "../shared/data"
-LONG = "公司应当依照法律、行政法规的规定建立本公司的财务、会计制度，并在每一会计年度终了时编制财务会计报告，依法经会计师事务所审计后存档备查。"
+LONG = (
+    "公司应当依照法律、行政法规的规定建立本公司的财务、会计制度，并在每一会计年度终了"
+    "时编制财务会计报告，依法经会计师事务所审计后存档备查。"
+)
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ def paths(blocks):
     return [(section.title_path, section.text) for section in gather(blocks)]
 
 
-LONG = "公司应当依照法律、行政法规和国务院财政部门的规定建立本公司的财务、会计制度，并依法经会计师事务所审计，审计报告应当保存十年以上。"
+LONG = (
+    "公司应当依照法律、行政法规和国务院财政部门的规定建立本公司的财务、会计制度，并依"
+    "法经会计师事务所审计，审计报告应当保存十年以上。"
+)
 
 
 def test_chapters_and_sections_of_a_law_become_the_title_path():
@@ -50,9 +53,24 @@ def test_hard_wrapped_lines_are_joined_in_chinese_and_english():
     chinese = (LONG * 12)[:600]
     wrapped = "\n".join(chinese[i : i + 30] for i in range(0, 600, 30))
     assert [b.text for b in parse_text(wrapped)] == [chinese]
-    words = (
-        ["the", "administrator", "configures", "every", "package", "with", "care", "and", "reads", "the", "manual", "before", "anything", "else", "is", "done"]
-    )
+    words = [
+        "the",
+        "administrator",
+        "configures",
+        "every",
+        "package",
+        "with",
+        "care",
+        "and",
+        "reads",
+        "the",
+        "manual",
+        "before",
+        "anything",
+        "else",
+        "is",
+        "done",
+    ]
     lines, line = [], ""
     for word in words * 12:
         if len(line) + len(word) > 70:
@@ -60,6 +78,12 @@ def test_hard_wrapped_lines_are_joined_in_chinese_and_english():
         line += word + " "
     (block,) = parse_text("\n".join([*lines, line.strip() + "."]))
     assert block.text == " ".join(words * 12) + "."
+
+
+def test_a_numbered_heading_inside_of_wrapped_text_stands_alone():
+    wrapped = [LONG[i : i + 30] for i in range(0, 60, 30)]
+    lines = [*wrapped, LONG[-6:], "1.2 退出", *wrapped, LONG[-6:], *wrapped * 4]
+    assert Block("1.2 退出", 6) in parse_text("\n".join(lines))
 
 
 def test_joining_mends_hyphens_and_puts_spaces_only_where_they_belong():
@@ -126,7 +150,13 @@ def test_layout_tables_and_notes_with_icons_are_read_as_text():
     "piece", ["<div>", "<table><tr><td>", "<ul><li>x", "<b>", "<h1>", "<blockquote><p>", "<!--", "<a"]
 )
 def test_deep_and_broken_pages_are_only_pages(piece):
-    parse_html(piece * 20_000 + "深处")
+    began = time.process_time()
+    parse_html(piece * 50_000 + "深处")
+    assert time.process_time() - began < 10
+
+
+def test_what_is_nested_too_deep_is_kept():
+    assert parse_html("<div>" * 50_000 + "深处" + "</div>" * 50_000)[1] == [Block("深处")]
 
 
 def test_a_large_page_is_read_in_time_that_grows_with_its_length():

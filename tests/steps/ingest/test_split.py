@@ -109,7 +109,23 @@ def test_tables_of_facts_are_prose_enough():
 
 pieces = st.lists(
     st.sampled_from(
-        [SENTENCE, SENTENCE * 9, "标题", "第一条 内容。", "第二条 有下列情形：", "（一）甲；", "a | b\nc | d", "```\nx = 1\n\ny = 2\n```", "- 项\n- 项。", "Some words. And more words! ", "甲" * 70, "如下：", "\u3000\u3000缩进。", "1.2 Scope", "```"]
+        [
+            SENTENCE,
+            SENTENCE * 9,
+            "标题",
+            "第一条 内容。",
+            "第二条 有下列情形：",
+            "（一）甲；",
+            "a | b\nc | d",
+            "```\nx = 1\n\ny = 2\n```",
+            "- 项\n- 项。",
+            "Some words. And more words! ",
+            "甲" * 70,
+            "如下：",
+            "\u3000\u3000缩进。",
+            "1.2 Scope",
+            "```",
+        ]
     ),
     min_size=1,
     max_size=25,

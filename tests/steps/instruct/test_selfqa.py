@@ -78,7 +78,10 @@ FACTS_EN = {
 }
 TOKENS_EN = ("1234.5", "87.3", "Yunxi", "45", "borash", "3.2")
 PROBE = {"zh": "塔拉仪的发明者是谁？", "en": "Who invented the talameter?"}
-DEICTIC = {"zh": ["本文主要介绍了什么内容？", "上述设备由谁制造？"], "en": ["What does the passage describe in detail?"]}
+DEICTIC = {
+    "zh": ["本文主要介绍了什么内容？", "上述设备由谁制造？"],
+    "en": ["What does the passage describe in detail?"],
+}
 
 
 def passage_row(lang):

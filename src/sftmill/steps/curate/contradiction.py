@@ -6,13 +6,15 @@ from difflib import SequenceMatcher
 from sftmill.text import Number, is_cjk, normalise, numbers, same_value, sentences, tokens
 
 _CLAUSE = re.compile(r"[，；。！？\n]+|[,;!?：:](?!\d)")
-_COUNTED = re.compile(r"\s*(?:个|種|种|项|項|条|條|点|點|类|類|步|方面|阶段|部分|例|款|ways?|steps?|types?|kinds?|items?|parts?|reasons?)")
+_COUNTED = re.compile(
+    r"\s*(?:个|種|种|项|項|条|條|点|點|类|類|步|方面|阶段|部分|例|款|ways?|steps?|types?|kinds?|items?|parts?|reasons?)"
+)
 
 _ZH_NEGATION = re.compile(
-    r"不得|禁止|严禁|嚴禁|禁用|禁忌|忌|勿|除外|除非|不|无|無|未|没|沒|非(?!常|洲|凡|典)|(?<!是)否(?!则)"
+    r"不得|禁止|严禁|嚴禁|禁用|禁忌|忌|勿|除外|除非|不|无|無|未|没|沒|非(?!常|洲|凡|典)|(?<![是能可会与])否(?!则)"
 )
 _ZH_HARMLESS = re.compile(
-    r"不仅|不僅|不但|不只|不光|不断|不斷|不同|不过|不過|不管|不论|不論|无论|無論|不锈钢|不久|不少|不等式|不动产|不動產|无线|無線|无机|無機|无数|無數|未来|未來|不禁|差不多|是不是|能不能|"
+    r"有无|有無|不仅|不僅|不但|不只|不光|不断|不斷|不同|不过|不過|不管|不论|不論|无论|無論|不锈钢|不久|不少|不等式|不动产|不動產|无线|無線|无机|無機|无数|無數|未来|未來|不禁|差不多|是不是|能不能|"
     r"有没有|是否|不可避免|不得不|不可缺少|不可或缺|必不可少|无限|未必不|非不|不是不|无关|不一|不乏|没收|沒收|除了|不知不觉|除外责任"
 )
 _EN_NEGATION = re.compile(
@@ -21,13 +23,22 @@ _EN_NEGATION = re.compile(
     re.IGNORECASE,
 )
 _EN_HARMLESS = re.compile(r"\bnot only\b|\bno doubt\b|\bno\. ?(?=\d)|\bnot just\b|\bnot until\b", re.IGNORECASE)
-_LIMITING = re.compile(r"[只仅僅]|限|以外|之外|少于|低于|小于|暂停|停止|拒绝|避免|取消|\b(?:only|avoid|stop|refuse|instead|rather|less|fail)", re.I)
-
-
-_VERDICT = re.compile(
-    r"^(?:是的?|不是|不|对|不对|否|能|不能|可以|不可以|不可|会|不会|需要|不需要|有|没有|yes|no)\s*[，,。.；;]\s*", re.IGNORECASE
+_LIMITING = re.compile(
+    r"[只仅僅]|限|以外|之外|少于|低于|小于|暂停|停止|拒绝|避免|取消|\b(?:only|avoid|stop|refuse|instead|rather|less|fail)",
+    re.I,
 )
+_YES_NO = (
+    "是的?|不是|不|对|不对|否|能|不能|可以|不可以|不可|会|不会|应该?|不应该?|需要|不需要|必须|不必|有|没有|"
+    "yes|no|it (?:is|is not)"
+)
+_VERDICT = re.compile(rf"^(?:{_YES_NO})\s*[，,。.；;！!]\s*", re.IGNORECASE)
 """The yes or no at the head of an answer, which has no counterpart in its evidence."""
+_BARE_VERDICT = re.compile(rf"^(?:{_YES_NO})\s*[。.！!]?$", re.IGNORECASE)
+
+
+def is_verdict(answer: str) -> bool:
+    """Tell whether an answer is a mere yes or no."""
+    return bool(_BARE_VERDICT.match(answer.strip()))
 
 
 def negations(text: str) -> int:
@@ -104,7 +115,11 @@ def _moved_numbers(answer: str, passage: str) -> list[str]:
         text, mine = _masked(clause)
         if not mine or len(text.replace(_PLACEHOLDER, "")) < 8 or text not in source:
             continue
-        twins = [theirs for masked, theirs in map(_masked, [passage[a:b] for a, b in sentences(passage)] + pieces) if text in masked]
+        twins = [
+            theirs
+            for masked, theirs in map(_masked, [passage[a:b] for a, b in sentences(passage)] + pieces)
+            if text in masked
+        ]
         if twins and not any(all(any(same_value(n, o) for o in theirs) for n in mine) for theirs in twins):
             return [clause[n.start : n.end] for n in mine]
     return []
@@ -116,6 +131,8 @@ def negation_differs(answer: str, evidence: str, question: str) -> bool:
     Looks where the answer runs along the evidence word for word and only one of the two has a
     negation in between; and at clauses that negate although nothing in evidence or question does.
     """
+    if is_verdict(answer) and not negations(question) and not _LIMITING.search(evidence):
+        return (negations(answer) > 0) != (negations(evidence) > 0)
     if not negations(evidence) and not negations(question) and not _LIMITING.search(evidence):
         return negations(answer) > 0
     ours, theirs = tokens(_VERDICT.sub("", answer)), tokens(evidence)

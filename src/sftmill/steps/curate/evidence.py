@@ -131,9 +131,7 @@ class Source:
         if best is None or best[3] <= 0:
             return []
         _, first, last, share = best
-        inside = [
-            at for unit in need for at in self.positions.get(unit, ()) if first <= self.sentence_of[at] <= last
-        ]
+        inside = [at for unit in need for at in self.positions.get(unit, ()) if first <= self.sentence_of[at] <= last]
         return [Place(min(inside), max(inside) + 1, share, False)]
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from sftmill.core import Drop, Row, RowStep, answer, answered, question
-from sftmill.steps.curate.contradiction import clauses, foreign_numbers, negation_differs
+from sftmill.steps.curate.contradiction import clauses, foreign_numbers, is_verdict, negation_differs
 from sftmill.steps.curate.evidence import Place, Source, fit, matter, support, units
 from sftmill.steps.curate.wording import answers_kind, asked_for, is_refusal, strip_lead
 from sftmill.text import align, deixis, tokens
@@ -54,8 +54,12 @@ class Grounded(RowStep):
             raise Drop("number_not_in_source", numbers=wrong[:5])
         if negation_differs(text, "\n".join(quotations), asked):
             raise Drop("negation_differs")
-        score = grounding(asked, text, source, heading)
-        if score < self.threshold:
+        if is_verdict(text) and asked_for(asked) == "yes_no":
+            # A mere yes is supported where its quotation says what was asked.
+            score = fit([], matter(asked), Source("\n".join(quotations)), heading)[1] if given else 0.0
+        else:
+            score = grounding(asked, text, source, heading)
+        if score < self.threshold or not quotations:
             reason = "quotation_not_found" if given and not quotations else "unsupported"
             raise Drop(reason, grounded=round(score, 3), threshold=self.threshold)
         kept = row if text == said else answered(row, text)

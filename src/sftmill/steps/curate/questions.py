@@ -89,7 +89,9 @@ class Questions(RowStep):
         body = text.rstrip("?？。.!！ ").removesuffix("吗").removesuffix("嗎")
         span = align(body, passage, threshold=0.95)
         # A heading or a quoted question of the passage that really asks is a question still.
-        return span is not None and not (asks(text, "zh") and passage[span.start : span.end].rstrip().endswith(("?", "？")))
+        return span is not None and not (
+            asks(text, "zh") and passage[span.start : span.end].rstrip().endswith(("?", "？"))
+        )
 
 
 def is_language(text: str, lang: str) -> bool:

@@ -29,10 +29,11 @@ _REFUSAL = re.compile(
     r"|(?:无法|不能|难以)(?:从[^。，]{0,12})?(?:回答|确定|判断|得知|得出)(?:这个|该|此|您的|你的)?(?:问题|答案|是否)?(?=[。.!！]|$)"
     r"|^(?:未提及|未知|不知道|不清楚|无|没有答案|无答案|暂无|无法回答)[。.]?$"
     r"|^(?:很?抱歉|对不起|作为一?个?(?:AI|人工智能|语言模型))"
-    r"|\b(?:not|n't|no) (?:\w+ )?(?:mentioned|stated|specified|provided|given|described|answer(?:ed|able)?|found|contained|"
-    r"information|in) (?:\w+ )?(?:in|by|from|about)? ?(?:the|this) (?:\w+ )?"
+    r"|\b(?:not|n't|no) (?:\w+ )?(?:mentioned|stated|specified|provided|given|described|answer(?:ed|able)?|found|"
+    r"contained|information|in) (?:\w+ )?(?:in|by|from|about)? ?(?:the|this) (?:\w+ )?"
     r"(?:passage|text|material|document|context|article)"
-    r"|\bthe (?:passage|text|material|document|context|article) (?:does not|doesn't|did not|provides no|gives no|has no)\b"
+    r"|\bthe (?:passage|text|material|document|context|article) "
+    r"(?:does not|doesn't|did not|provides no|gives no|has no)\b"
     r"|^(?:i'?m sorry|sorry\b|i (?:can|could) ?not\b|i can't|i don't know|as an ai\b|unknown\.?$|unanswerable|n/?a\.?$|"
     r"not (?:mentioned|stated|specified|given|available|provided)\.?$)",
     re.IGNORECASE,
@@ -65,7 +66,10 @@ Asked = Literal["time", "number", "person", "choice", "yes_no", "other"]
 _KINDS: list[tuple[Asked, re.Pattern[str]]] = [
     (
         "choice",
-        re.compile(r"还是|還是|抑或|二者|兩者|两者|[、和与跟及][^？?]{1,20}(?:之间|之間|中)[^？?]{0,6}(?:哪|谁|誰)|\bor\b", re.IGNORECASE),
+        re.compile(
+            r"还是|還是|抑或|二者|兩者|两者|[、和与跟及][^？?]{1,20}(?:之间|之間|中)[^？?]{0,6}(?:哪|谁|誰)|\bor\b",
+            re.IGNORECASE,
+        ),
     ),
     (
         "time",

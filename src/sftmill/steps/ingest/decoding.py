@@ -55,9 +55,12 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
             return found
     if name := _wide(data):
         return _decoded(data, name)
-    names = ("utf-8", "gb18030", "big5hkscs") + (("utf-16-le", "utf-16-be") if len(data) % 2 == 0 else ())
-    # Other things equal the earlier one: bytes of one Chinese encoding rarely read well in another.
-    ranked = sorted((round(_merit(data, name), 2), -i, name) for i, name in enumerate(names))
+    # Other things equal the earlier one; Chinese UTF-16 without a mark is rare and must read well.
+    ranked = sorted((_merit(data, name), -i, name) for i, name in enumerate(("utf-8", "gb18030", "big5hkscs")))
+    if ranked[-1][0] < 0.2 and len(data) % 2 == 0:
+        wide = max((_merit(data, name), name) for name in ("utf-16-le", "utf-16-be"))
+        if wide[0] > 0.2:
+            return _decoded(data, wide[1])
     best = _decoded(data, ranked[-1][2])
     if best.damaged and _latin(data):
         return Decoded(data.decode("cp1252", "replace"), "cp1252", 0)

@@ -43,10 +43,34 @@ def parse_html(text: str) -> tuple[str, list[Block]]:
 
     The tree is walked without recursion, so that a page nested 100,000 deep is only a page.
     """
-    tree = LexborHTMLParser(text)
+    tree = LexborHTMLParser(_flattened(text))
     head = tree.css_first("head > title")
     title = collapse(_SPACE.sub(" ", head.text())) if head is not None else ""
     return title, _Walk().blocks(tree.body) if tree.body is not None else []
+
+
+_DEEPEST = 500
+"""Levels of nested containers that are kept, as browsers do; the parser's time grows with their square."""
+_CONTAINER = re.compile(
+    r"<(/?)(?:div|section|article|main|table|tbody|thead|tr|td|th|ul|ol|dl|blockquote|span|font|center|form|fieldset|"
+    r"details|figure|pre|a|b|i|u|em|strong|small|big|code|tt|sup|sub|body|aside|header)\b[^>]{0,2000}>",
+    re.I,
+)
+
+
+def _flattened(text: str) -> str:
+    """Take out containers nested too deep, and keep what is in them."""
+    depth = 0
+
+    def kept(match: re.Match[str]) -> str:
+        nonlocal depth
+        if match[1]:
+            depth -= depth > 0
+            return match[0] if depth < _DEEPEST else " "
+        depth += 1
+        return match[0] if depth <= _DEEPEST else " "
+
+    return _CONTAINER.sub(kept, text)
 
 
 class _Table:
@@ -66,6 +90,9 @@ class _Walk:
         self.tables: list[_Table] = []
         self.lists: list[int | None] = []
         self.mark = ""
+        """What the next text is led in by, as the first of a list item."""
+        self.items: list[str] = []
+        self.items_link = True
         self.cell_depth = 0
         self.linked = 0
         """How many open links there are."""
@@ -89,6 +116,7 @@ class _Walk:
             following = node.next
             node, entering = (following, True) if following is not None else (node.parent, False)
         self._flush()
+        self._put("")
         if self.headed:  # links above the first heading lead elsewhere: "Home", "Download"
             for i in reversed(self.leading_links):
                 del self.out[i]
@@ -159,7 +187,7 @@ class _Walk:
             self.lists.append((int(start) if start.isdigit() and len(start) < 7 else 1) if tag == "ol" else None)
         elif tag == "li":
             number = self.lists[-1] if self.lists else None
-            self.mark = "  " * max(len(self.lists) - 1, 0) + ("- " if number is None else f"{number}. ")
+            self.mark = "  " * min(max(len(self.lists) - 1, 0), 5) + ("- " if number is None else f"{number}. ")
             if number is not None:
                 self.lists[-1] = number + 1
 
@@ -173,7 +201,8 @@ class _Walk:
         table = self.tables[-1]
         table.layout = True
         for row in table.rows:
-            self.out.extend(Block(cell) for cell in row if cell)
+            for cell in row:
+                self._put(cell)
         table.rows = []
         self.cell_depth = 0
 
@@ -213,9 +242,9 @@ class _Walk:
         if not rows:
             return
         if all(sum(map(bool, row)) == 1 for row in rows):  # a frame around text, such as a note with an icon
-            self.out.append(Block("\n".join("".join(row) for row in rows)))
+            self._put("\n".join("".join(row) for row in rows))
         else:
-            self.out.append(Block("\n".join(" | ".join(row) for row in rows)))
+            self._put("\n".join(" | ".join(row) for row in rows))
 
     def _text(self) -> str:
         """Take the inline text read so far, with white space as a browser would show it."""
@@ -240,29 +269,28 @@ class _Walk:
             code = "".join(self.inline).replace("\x00", "\n").strip("\n").rstrip()
             self.inline = []
             if code.strip():
-                self.out.append(Block(f"```\n{code}\n```", 0))
+                self._put(f"```\n{code}\n```")
             return
         text, only_links, self.unlinked = self._text(), not self.unlinked, False
         if not text:
             return
-        if only_links and not self.heading and not self.headed:
-            self.leading_links.append(len(self.out))
-        self.headed = self.headed or bool(self.heading)
-        if self.heading:
-            self.out.append(Block(text.replace("\n", " "), self.heading))
-            return
         if self.mark:
-            text, self.mark = self.mark + text, ""
-            last = self.out[-1] if self.out and (len(self.out) - 1) not in self.leading_links else None
-            if (
-                last
-                and last.level == 0
-                and len(self.out) not in self.leading_links
-                and _LIST_LINE.match(last.text.rsplit("\n", 1)[-1])
-            ):
-                self.out[-1] = Block(last.text + "\n" + text)
-                return
-        self.out.append(Block(text))
+            self.items.append(self.mark + text)
+            self.items_link &= only_links
+            self.mark = ""
+            return
+        self._put(text.replace("\n", " ") if self.heading else text, self.heading, only_links)
 
-
-_LIST_LINE = re.compile(r" *(?:- |\d+\. )")
+    def _put(self, text: str, level: int = 0, only_links: bool = False) -> None:
+        """Add a block behind the list that was being read, if any."""
+        if self.items:
+            items, links = "\n".join(self.items), self.items_link
+            self.items, self.items_link = [], True
+            self._put(items, 0, links)
+        if not text:
+            return
+        if level:
+            self.headed = True
+        elif only_links and not self.headed:
+            self.leading_links.append(len(self.out))
+        self.out.append(Block(text, level))

@@ -38,7 +38,7 @@ def _blocks(tokens: list[Token]) -> list[Block]:
         if not lists:
             blocks.append(Block(text, heading))
             return
-        pad = "  " * (len(lists) - 1)
+        pad = "  " * min(len(lists) - 1, 5)
         mark = ""
         if fresh:
             mark = "- " if lists[-1] is None else f"{lists[-1]}. "

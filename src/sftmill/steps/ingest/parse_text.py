@@ -64,7 +64,7 @@ def parse_text(text: str) -> list[Block]:
 
     for line in lines:
         bare = line.strip()
-        if not bare or _TAGGED.match(bare):
+        if not bare or _TAGGED.match(bare) or (group and _strong_level(bare) and _is_over(group[-1].strip(), width)):
             close(True)
         if bare:
             group.append(line)
@@ -170,6 +170,11 @@ def _body(group: list[str], width: int) -> list[Block]:
             paragraphs.append([])
         paragraphs[-1].append(bare)
     return [Block(collapse(join_lines(p))) for p in paragraphs]
+
+
+def _is_over(line: str, width: int) -> bool:
+    """Tell whether a paragraph may end with this line: a sentence ends, or the line is far from full."""
+    return line.endswith(tuple(_FINAL + _CLOSED)) or _width(line) < 0.7 * width
 
 
 def _begins_anew(line: str, before: str, bare: str, last: str, width: int) -> bool:

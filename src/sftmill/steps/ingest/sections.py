@@ -74,6 +74,7 @@ def gather(blocks: Iterable[Block]) -> list[Section]:
     """
     raw: list[tuple[tuple[str, ...], list[str], bool]] = []
     stack: list[tuple[int, str]] = []
+    bare = False  # whether the last section is only a heading so far
     kept = [block for block in blocks if block.text.strip()]
     for block, contents in zip(kept, _contents_blocks(kept), strict=True):
         if block.level:
@@ -81,13 +82,15 @@ def gather(blocks: Iterable[Block]) -> list[Section]:
                 stack.pop()
             stack.append((block.level, collapse(block.text.replace("\n", " "))))
             raw.append((tuple(t for _, t in stack), [block.text], False))
+            bare = True
             continue
-        if not raw or (raw[-1][2] != contents and len(raw[-1][1]) > (1 if contents else 0)):
+        if bare:
+            raw[-1] = (*raw[-1][:2], contents)
+        elif not raw or raw[-1][2] != contents:
             raw.append((tuple(t for _, t in stack), [], contents))
-        elif contents and not raw[-1][2]:  # right under its heading
-            raw[-1] = (*raw[-1][:2], True)
         raw[-1][1].append(block.text)
-    return _join_small([(path, "\n\n".join(texts), len(texts), contents) for path, texts, contents in raw])
+        bare = False
+    return _join_small([(path, "\n\n".join(texts), contents) for path, texts, contents in raw])
 
 
 def _contents_blocks(blocks: list[Block]) -> list[bool]:
@@ -114,11 +117,11 @@ def _size(text: str) -> int:
     return length(text, "zh") if chinese * 4 > len(text) else 2 * length(text, "en")
 
 
-def _join_small(raw: list[tuple[tuple[str, ...], str, int, bool]]) -> list[Section]:
+def _join_small(raw: list[tuple[tuple[str, ...], str, bool]]) -> list[Section]:
     out: list[Section] = []
     waiting: Section | None = None
     waiting_contents = False
-    for path, text, _, contents in raw:
+    for path, text, contents in raw:
         if waiting is not None:
             if contents == waiting_contents:
                 path, text = _joined_path(waiting, path), waiting.text + "\n\n" + text

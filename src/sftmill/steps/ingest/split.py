@@ -75,7 +75,7 @@ class Split(RowStep):
 
 def cut(document: str, lang: str, size: int, minimum: int, overlap: int = 0) -> list[tuple[int, int]]:
     """Return the spans of the passages: the cheapest sequence of cuts, found by dynamic programming."""
-    units = list(_units(document, lang, size))
+    units = _without_crumbs(_units(document, lang, size), size // 40)
     room = size - size // 8 if overlap else size
     best = [0.0]
     begins = [0]
@@ -103,6 +103,18 @@ def cut(document: str, lang: str, size: int, minimum: int, overlap: int = 0) -> 
         spans.append((start, units[j - 1].end))
         j = i
     return spans[::-1]
+
+
+def _without_crumbs(units: Iterator[_Unit], crumb: int) -> list[_Unit]:
+    """Join units of a few characters to those before, so that the search stays short; headings still begin one."""
+    out: list[_Unit] = []
+    for unit in units:
+        if out and unit.cut > _AT_HEADING and out[-1].size + unit.size <= crumb:
+            last = out[-1]
+            unit = _Unit(last.start, unit.end, last.size + unit.size, last.cut, last.prose and unit.prose)
+            out.pop()
+        out.append(unit)
+    return out
 
 
 def _units(document: str, lang: str, size: int) -> Iterator[_Unit]:

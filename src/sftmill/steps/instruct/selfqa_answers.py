@@ -66,4 +66,7 @@ class SelfQAAnswers(AskStep):
 def is_unanswerable(answer: str) -> bool:
     """Tell whether an answer is the phrase that the prompts ask for when there is no answer."""
     bare = answer.strip(" \t\n\"'“”。.！!").casefold()
-    return any(bare == phrase or bare.startswith((f"{phrase}。", f"{phrase}，", f"{phrase}.")) for phrase in UNANSWERABLE.values())
+    return any(
+        bare == phrase or bare.startswith((f"{phrase}。", f"{phrase}，", f"{phrase}."))
+        for phrase in UNANSWERABLE.values()
+    )
