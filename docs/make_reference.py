@@ -4,9 +4,11 @@
     python docs/make_reference.py --check    fails when it is out of date
 """
 
+import ast
 import inspect
-import re
 import sys
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -23,15 +25,16 @@ from sftmill.steps import STEPS
 TARGET = Path(__file__).parent / "reference.md"
 
 
-def explanation(cls: type, field: str) -> str:
-    """Return the docstring below a field in its class's source."""
-    for owner in cls.__mro__:
-        if field in getattr(owner, "__annotations__", {}):
-            source = inspect.getsource(owner)
-            found = re.search(rf"^    {field}: .*(?:\n(?:        .*|    \)))*\n    \"\"\"(.*?)\"\"\"", source, re.M | re.S)
-            if found:
-                return re.sub(r"\s+", " ", found[1]).strip()
-    return ""
+def explanations(cls: type) -> dict[str, str]:
+    """Return the docstring below each field of a class and of those it derives from."""
+    found: dict[str, str] = {}
+    for owner in reversed(cls.__mro__):
+        if owner.__module__.startswith("sftmill"):
+            body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body
+            for field, text in pairwise(body):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                    found[field.target.id] = inspect.cleandoc(str(text.value.value)).replace("\n", " ")
+    return found
 
 
 def default(value: object) -> str:
@@ -47,10 +50,11 @@ def settings(cls: type[BaseModel]) -> list[str]:
     """Return a table of a class's fields."""
     if not cls.model_fields:
         return []
+    explained = explanations(cls)
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, info in cls.model_fields.items():
         value = info.default_factory() if info.default_factory else info.default
-        meaning = explanation(cls, name).replace("|", "\\|")
+        meaning = explained.get(name, "").replace("|", "\\|")
         lines.append(f"| `{name}` | {default(value)} | {meaning} |")
     return [*lines, ""]
 
