@@ -239,7 +239,9 @@ def test_an_expectation_follows_the_number_of_tokens():
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["start", "finish", "overload", "fail", "cancel", "release"]), st.floats(0, 3), st.integers(0, 500)
+        st.sampled_from(["start", "finish", "overload", "fail", "cancel", "release"]),
+        st.floats(0, 3),
+        st.integers(0, 500),
     ),
     max_size=400,
 )
@@ -280,5 +282,6 @@ def test_every_call_is_answered_whatever_the_server_does(cap, seed):
     chance = random.Random(seed)
     Simulation(
         64, 300, cap=cap, latency=chance.choice([0.01, 0.2, 2.0]), sigma=chance.choice([0, 0.6]),
-        slots=chance.choice([None, 5, 30]), refused=chance.choice([0, 0.05, 0.3]), failed=chance.choice([0, 0.1]), seed=seed,
+        slots=chance.choice([None, 5, 30]), refused=chance.choice([0, 0.05, 0.3]), failed=chance.choice([0, 0.1]),
+        seed=seed,
     ).run()  # fmt: skip

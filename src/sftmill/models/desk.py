@@ -80,10 +80,9 @@ class Models:
         for name, settings in self.settings.items():
             try:
                 settings, providers = await self._providers(name, settings)
-                role = Role(name, settings, providers)
+                role = self.roles[name] = Role(name, settings, providers)
                 if not role.model:
                     role.model = await self._ask_model(role)
-                self.roles[name] = role
             except RecipeError as error:
                 problems.extend(error.problems)
         for name, role in self.roles.items():

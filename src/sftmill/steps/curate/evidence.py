@@ -98,6 +98,11 @@ class Source:
         """Return how telling a unit is: less the more often the passage repeats it."""
         return 1.0 / (1.0 + math.log(max(1, len(self.positions.get(unit, ())))))
 
+    def holds(self, words: list[str]) -> bool:
+        """Tell whether the passage has these words in one piece."""
+        places = self.places(words)
+        return bool(places) and places[0].exact
+
     def places(self, words: list[str]) -> list[Place]:
         """Return where `words` stand in one piece; failing that, the one window that holds most of them."""
         if not words or not self.words:
@@ -157,6 +162,17 @@ def support(answer: list[str], source: Source, granted: Iterable[str] = ()) -> t
     if not total or len(answer) == 1:
         return (1.0 if all(word in source.characters for word in answer) else 0.0), supported
     return sum(w for w, ok in zip(weights, supported, strict=True) if ok) / total, supported
+
+
+def new_words(words: list[str], known: Iterable[str]) -> list[str]:
+    """Return the stretch of an answer from its first to its last word that `known`, the question, does not say."""
+    there = set(known)
+    new = [at for unit, at in units(words) if unit not in there]
+    if not new:
+        return words
+    last = max(new)
+    pair = last + 1 < len(words) and is_cjk(words[last][0]) and is_cjk(words[last + 1][0])
+    return words[min(new) : last + (2 if pair else 1)]
 
 
 def matter(question: str) -> list[str]:

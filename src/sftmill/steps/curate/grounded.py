@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sftmill.core import Drop, Row, RowStep, answer, answered, question
 from sftmill.steps.curate.contradiction import clauses, foreign_numbers, is_verdict, negation_differs
-from sftmill.steps.curate.evidence import Place, Source, fit, matter, support, units
+from sftmill.steps.curate.evidence import Place, Source, fit, matter, new_words, support, units
 from sftmill.steps.curate.wording import answers_kind, asked_for, is_refusal, strip_lead
 from sftmill.text import align, deixis, tokens
 
@@ -119,9 +119,10 @@ def grounding(asked: str, text: str, source: Source, heading: str = "") -> float
     whole, _ = support(words, source, granted)
     parts = [(tokens(c), c) for c in clauses(text)]
     shares = [support(p, source, granted)[0] for p, _ in parts if len(p) >= 4] or [whole]
-    said = whole * min(shares)
+    new = new_words(words, granted)
+    said = whole * min(shares) * support(new, source, granted)[0]
     names = matter(asked)
-    places: list[Place] = source.places(words)
+    places: list[Place] = source.places(words) if source.holds(words) else source.places(new)
     near, known = fit(places, names, source, heading)
     kind = 1.0 if not names or answers_kind(asked, text) else 1 / 3
     return said * (0.4 + 0.6 * near) * (0.5 + 0.5 * min(1.0, known / 0.6)) * kind

@@ -156,7 +156,7 @@ class _Walk:
         attributes = node.attributes
         if "hidden" in attributes or (attributes.get("role") or "") in _ROLES:
             return True
-        names = f"{attributes.get('class') or ''} {attributes.get('id') or ''}".lower().split()
+        names = re.findall(r"\S+", f"{attributes.get('class') or ''} {attributes.get('id') or ''}".lower())
         return bool(names) and not _FURNITURE.isdisjoint(names) and node.tag not in ("body", "main", "article")
 
     def _open(self, tag: str, node) -> None:

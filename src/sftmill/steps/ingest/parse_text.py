@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 
 from sftmill.steps.ingest.sections import Block, collapse, is_contents_line, join_lines
+from sftmill.text import length
 
 _DIGITS = "[〇零一二三四五六七八九十百千两\\d]{1,6}"
 # Headings that say what they are, by level.
@@ -120,7 +121,7 @@ def _is_weak(line: str) -> bool:
     return (
         len(line) <= (_WEAK_LENGTH if not line.isascii() else 2 * _TITLE_LENGTH)
         and not re.search("[，。；：？！、,;:?!|=<>{}]|\\d{4}年|\\t", line)
-        and (not line.isascii() or len(line.split()) <= 8)
+        and (not line.isascii() or length(line, "en") <= 8)
         and line[-1] not in _ENDS
         and any(c.isalpha() for c in line)
         and not _ITEM.match(line)
@@ -143,7 +144,7 @@ def _block(group: list[str], width: int, weak_before: int, followed: bool) -> li
     if len(bare) == 1:
         if _RULE.match(bare[0]):
             return []
-        capitals = bare[0].isascii() and bare[0].isupper() and len(bare[0].split()) > 1
+        capitals = bare[0].isascii() and bare[0].isupper() and length(bare[0], "en") > 1
         if followed and _is_weak(bare[0]) and weak_before < 2 and (capitals or not bare[0].isascii()):
             return [Block(collapse(bare[0]), _WEAK)]
         if followed and _CHINESE_NUMBERED.match(bare[0]) and len(bare[0]) <= 30 and bare[0][-1] not in _ENDS:

@@ -230,7 +230,7 @@ def is_prose(text: str) -> bool:
     lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) >= 3 and 2 * sum(map(is_contents_line, lines)) > len(lines):
         return False
-    visible = len("".join(text.split()))
+    visible = length(text, "zh")
     if 1.4 * sum(m.end() - m.start() for m in _URL.finditer(text)) > visible:
         return False
     return 6 * sum(c.isalpha() for c in text) > visible
