@@ -103,9 +103,9 @@ def faults(setting: Setting) -> Result:
 
 def budget_stop(setting: Setting) -> Result:
     """Tokens beyond a cap that is reached with up to 500 calls in flight; then the cap is raised and the run ends."""
-    rows, most = 2_000, 500
+    rows, most = 5_000, 500
     say(f"budget_stop: {rows:,} rows, a cap at 60% of their tokens, {most} in flight")
-    with Mock(setting.mock, latency_ms=100) as mock:
+    with Mock(setting.mock, latency_ms=200) as mock:
         job = Job(setting.room("budget"), rows, mock.url, [{"respond": {"max_tokens": 100}}], concurrency=most)
         cap = rows * 166 * 6 // 10  # the mock counts 166 tokens for each of these calls
         job.write(budget={"tokens": cap})

@@ -1,7 +1,7 @@
 """Writes docs/reference.md from the code: steps with their settings, columns, recipe settings, commands.
 
-    python docs/make_reference.py            writes it
-    python docs/make_reference.py --check    fails when it is out of date
+python docs/make_reference.py            writes it
+python docs/make_reference.py --check    fails when it is out of date
 """
 
 import ast
@@ -32,7 +32,11 @@ def explanations(cls: type) -> dict[str, str]:
         if owner.__module__.startswith("sftmill"):
             body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body
             for field, text in pairwise(body):
-                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                if (
+                    isinstance(field, ast.AnnAssign)
+                    and isinstance(text, ast.Expr)
+                    and isinstance(text.value, ast.Constant)
+                ):
                     found[field.target.id] = inspect.cleandoc(str(text.value.value)).replace("\n", " ")
     return found
 
@@ -80,7 +84,9 @@ def commands() -> list[str]:
     for name, command in sorted(get_command(app).commands.items()):
         children = getattr(command, "commands", None)
         if children:
-            lines += [f"| `sftmill {name} {sub}` | {c.get_short_help_str(200)} |" for sub, c in sorted(children.items())]
+            lines += [
+                f"| `sftmill {name} {sub}` | {c.get_short_help_str(200)} |" for sub, c in sorted(children.items())
+            ]
         else:
             lines.append(f"| `sftmill {name}` | {command.get_short_help_str(200)} |")
     return [*lines, ""]
@@ -90,7 +96,12 @@ def reference() -> str:
     """Return the whole reference."""
     lines = ["# Reference", "", "Made from the code by `make docs`; do not edit.", ""]
     lines += steps()
-    lines += ["## Recipe", "", "Top level: `name`, `lang`, `models`, `budget`, `run`, `prompts`, `ledger`, `streams`, `finish`.", ""]
+    lines += [
+        "## Recipe",
+        "",
+        "Top level: `name`, `lang`, `models`, `budget`, `run`, `prompts`, `ledger`, `streams`, `finish`.",
+        "",
+    ]
     chapters = {"models.ROLE": ModelSettings, "models.ROLE.price": Price, "budget": BudgetSettings, "run": RunSettings}
     for title, cls in chapters.items():
         lines += [f"### {title}", "", inspect.cleandoc(cls.__doc__ or ""), "", *settings(cls)]

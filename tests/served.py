@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
-from fake_endpoint import FakeEndpoint
 
+from fake_endpoint import FakeEndpoint
 from sftmill.flow.shards import ShardList, shard_files
 
 SFTMILL = [sys.executable, "-m", "sftmill"]

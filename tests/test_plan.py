@@ -99,7 +99,9 @@ def test_a_cap_in_money_needs_prices(folder):
 
 
 def test_streams_that_wait_for_one_another_are_a_problem(folder):
-    text = BASE.replace("finish:\n  - export\n", "") + "  a: {from: b, steps: [dedup]}\n  b: {from: a, steps: [dedup]}\n"
+    text = (
+        BASE.replace("finish:\n  - export\n", "") + "  a: {from: b, steps: [dedup]}\n  b: {from: a, steps: [dedup]}\n"
+    )
     assert any("wait for one another" in p for p in problems(folder, text))
 
 

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fake_endpoint import Fault
 from served import command, manifest_of, project, rows_of, serving, start
-
 from sftmill.core import answer, question
 from sftmill.errors import BudgetExhausted, LeakRefused, LedgerError
 from sftmill.recipe import load_recipe
@@ -162,7 +162,7 @@ def test_an_endpoint_that_dies_and_comes_back_costs_no_row(tmp_path):
         wait_until(lambda: b'"paused":"' in status_file.read_bytes().replace(b'": "', b'":"'))
         assert process.poll() is None
         endpoint.call(endpoint.start())
-        out, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=90)
         assert process.returncode == 0, err
     assert len(rows_of(tmp_path / "run")) == 300
     assert "failed" not in manifest_of(tmp_path / "run")["counts"]["main/01-respond"] or (
@@ -293,7 +293,7 @@ def test_init_writes_a_recipe_that_plans(tmp_path):
 
 def test_doctor_tells_what_an_endpoint_can_do(tmp_path):
     with serving() as endpoint:
-        status, text = command("doctor", project(tmp_path, endpoint.url))
+        _, text = command("doctor", project(tmp_path, endpoint.url))
     assert "teacher: chat" in text
     assert "Python" in text
     assert "Traceback" not in text
@@ -304,4 +304,6 @@ def test_importing_the_package_is_quick_and_imports_nothing_heavy():
     import sys
 
     script = "import sys, sftmill; print(','.join(m for m in ('pyarrow', 'aiohttp', 'pydantic') if m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == ""
+    )

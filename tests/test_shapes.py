@@ -170,7 +170,15 @@ class Blend(WholeStep):
                 yield {**row, "weight": 1.0} if place < size else Dropped(row, "over_share")
 
 
-TASKS = ["解释市盈率", "计算利息", "比较股票和债券", "列出三种风险", "说明什么是基金", "写一份理财建议", "判断对错：存款有风险"]
+TASKS = [
+    "解释市盈率",
+    "计算利息",
+    "比较股票和债券",
+    "列出三种风险",
+    "说明什么是基金",
+    "写一份理财建议",
+    "判断对错：存款有风险",
+]
 
 
 def converse(body):

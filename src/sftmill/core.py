@@ -11,6 +11,7 @@ Five shapes, no sixth, and no inheritance beneath them:
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -50,7 +51,7 @@ class Dropped(NamedTuple):
 
     row: Row
     reason: str
-    facts: dict[str, Any] = {}
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 class Sampling(BaseModel):
@@ -277,9 +278,7 @@ class Shards(Protocol):
 class WholeStep(Step):
     """Needs all rows, of one or several inputs: dedup, retrieval, mixing, export."""
 
-    def run(
-        self, inputs: Mapping[str, Shards], desk: Desk
-    ) -> AsyncIterator[Row | pa.RecordBatch | Dropped]:
+    def run(self, inputs: Mapping[str, Shards], desk: Desk) -> AsyncIterator[Row | pa.RecordBatch | Dropped]:
         """Yield rows or whole batches to keep, and Dropped for rows taken out (an async generator).
 
         `inputs["rows"]` is the stream itself; the others are named under `inputs:` in the recipe.
@@ -303,7 +302,9 @@ def shape(step: type[Step] | Step) -> Shape:
     for base, name in SHAPES.items():
         if issubclass(cls, base):
             return name
-    raise TypeError(f"{cls.__name__} is none of the five step shapes: derive it from one of {[c.__name__ for c in SHAPES]}")
+    raise TypeError(
+        f"{cls.__name__} is none of the five step shapes: derive it from one of {[c.__name__ for c in SHAPES]}"
+    )
 
 
 def turns(row: Row) -> list[Message]:
@@ -329,7 +330,11 @@ def system(row: Row) -> str:
 
 def view(row: Row, name: str) -> Any:
     """Return a column of the row, or one of the views of its messages."""
-    return {"question": question, "answer": answer, "system": system}[name](row) if name in ("question", "answer", "system") else row.get(name)
+    return (
+        {"question": question, "answer": answer, "system": system}[name](row)
+        if name in ("question", "answer", "system")
+        else row.get(name)
+    )
 
 
 def asked(row: Row, text: str) -> Row:

@@ -75,7 +75,9 @@ def machine() -> list[Finding]:
     for module, (extra, cost) in extras.items():
         there = importlib.util.find_spec(module) is not None
         remedy = "" if there else f"without it: {cost}; pip install 'sftmill[{extra}]'"
-        findings.append(Finding("ok" if there else "note", f"extra {extra}", "installed" if there else "not installed", remedy))
+        findings.append(
+            Finding("ok" if there else "note", f"extra {extra}", "installed" if there else "not installed", remedy)
+        )
     return findings
 
 
@@ -114,7 +116,10 @@ async def _role(models: Models, role: str) -> list[Finding]:
             desk.ask("Give one word.", to=role, schema=Probe, sampling=structured),
             "selfqa will drop many answers as unparsable",
         ),
-        "several samples": (desk.ask("Say a number.", to=role, n=2, sampling=drawn), "best-of-N pays each prompt N times"),
+        "several samples": (
+            desk.ask("Say a number.", to=role, n=2, sampling=drawn),
+            "best-of-N pays each prompt N times",
+        ),
         "raw continuation": (desk.complete("Once upon a", to=role, sampling=short), "Magpie cannot use this role"),
         "log-probabilities": (
             desk.ask("Say yes.", to=role, sampling=short.model_copy(update={"logprobs": 1})),
@@ -126,7 +131,9 @@ async def _role(models: Models, role: str) -> list[Finding]:
         try:
             replies = await attempt
         except (ModelError, LedgerError) as error:
-            findings.append(Finding("missing" if what == "chat" else "note", f"{role}: {what}", str(error), f"without it: {cost}"))
+            findings.append(
+                Finding("missing" if what == "chat" else "note", f"{role}: {what}", str(error), f"without it: {cost}")
+            )
             continue
         if what == "log-probabilities" and not replies[0].logprobs:
             findings.append(Finding("note", f"{role}: {what}", "not given", f"without it: {cost}"))

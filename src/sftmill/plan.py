@@ -102,7 +102,9 @@ class _Planner:
         if shape(entries[0].step) in ("row", "ask") and stream.sources and (stream.where or len(stream.sources) > 1):
             entries = [StepEntry("select", Select(), {}, stream.line), *entries]
         columns, possible, sensitivity = self._start(stream, entries)
-        fingerprint = content_hash(*(self.made.stages[s][-1].fingerprint for s in stream.sources if s in self.made.stages))
+        fingerprint = content_hash(
+            *(self.made.stages[s][-1].fingerprint for s in stream.sources if s in self.made.stages)
+        )
         if stream.where:
             fingerprint = content_hash(fingerprint, stream.where.text)
             self._where(stream, columns)
@@ -118,7 +120,16 @@ class _Planner:
                 self.wrong(entry.line, f"step {entry.name!r}: {problem}")
             fingerprint = content_hash(fingerprint, self._fingerprint(entry))
             folder = self.run_dir / "streams" / stream.name / f"{number:02d}-{entry.name}"
-            stages.append(Stage(entry.name, folder, entry.step, fingerprint, tuple(sorted(possible)), tuple(sorted(possible | before))))
+            stages.append(
+                Stage(
+                    entry.name,
+                    folder,
+                    entry.step,
+                    fingerprint,
+                    tuple(sorted(possible)),
+                    tuple(sorted(possible | before)),
+                )
+            )
         self.made.stages[stream.name] = stages
         self.columns[stream.name] = columns
         self.possible[stream.name] = possible
@@ -154,7 +165,9 @@ class _Planner:
     def _where(self, stream: Stream, columns: set[str]) -> None:
         """Check that a condition's columns are there."""
         for name in sorted(stream.where.columns - columns - readable_views(columns)):
-            self.wrong(stream.line, f"stream {stream.name!r}: where: column {name!r} is not there{nearest(name, columns)}")
+            self.wrong(
+                stream.line, f"stream {stream.name!r}: where: column {name!r} is not there{nearest(name, columns)}"
+            )
 
     def _reads(self, stream: Stream, entry: StepEntry, columns: set[str]) -> None:
         """Check that what a step reads has been written before it."""
@@ -203,16 +216,25 @@ class _Planner:
             self.wrong(
                 line,
                 f"models.{role}: needs exactly one of endpoint, local and scripted"
-                + (f", not {' and '.join(ways)}" if ways else "; for the embedded model: local: qwen2.5-coder-0.5b-instruct"),
+                + (
+                    f", not {' and '.join(ways)}"
+                    if ways
+                    else "; for the embedded model: local: qwen2.5-coder-0.5b-instruct"
+                ),
             )
         for url in settings.endpoint:
             if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
                 self.wrong(line, f"models.{role}.endpoint: {url!r} is no URL; write it like http://127.0.0.1:8000/v1")
         for name in settings.key_env:
             if not os.environ.get(name):
-                self.wrong(line, f"models.{role}.key_env: the variable {name} is not set; run `export {name}=...` first")
+                self.wrong(
+                    line, f"models.{role}.key_env: the variable {name} is not set; run `export {name}=...` first"
+                )
         if settings.on_refusal and settings.on_refusal not in self.recipe.models:
-            self.wrong(line, f"models.{role}.on_refusal: no role {settings.on_refusal!r}{nearest(settings.on_refusal, self.recipe.models)}")
+            self.wrong(
+                line,
+                f"models.{role}.on_refusal: no role {settings.on_refusal!r}{nearest(settings.on_refusal, self.recipe.models)}",
+            )
         if settings.scripted and not Path(settings.scripted).is_file():
             self.wrong(line, f"models.{role}.scripted: {settings.scripted} is not there")
         if role in self.made.roles and settings.endpoint and not settings.revision:
@@ -250,7 +272,9 @@ class _Planner:
         models = []
         for role in entry.step.roles():
             if settings := self.recipe.models.get(role):
-                models.append([settings.model, settings.local, settings.revision, settings.sampling, settings.extra_body])
+                models.append(
+                    [settings.model, settings.local, settings.revision, settings.sampling, settings.extra_body]
+                )
         parts = [cls.__qualname__, cls.version, source_digest(cls), entry.settings, prompts, models]
         return content_hash(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
 
@@ -327,7 +351,9 @@ def describe(plan: Plan, list_rows: Callable[[Source], int] | None = None) -> di
         steps = []
         for stage in plan.stages[name]:
             cls = type(stage.step)
-            steps.append({"step": stage.name, "shape": stage.shape, "reads": list(cls.reads), "writes": list(cls.writes)})
+            steps.append(
+                {"step": stage.name, "shape": stage.shape, "reads": list(cls.reads), "writes": list(cls.writes)}
+            )
         entry: dict[str, object] = {"steps": steps, "sensitivity": plan.sensitivity[name]}
         if stream.sources:
             entry["from"] = stream.sources

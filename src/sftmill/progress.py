@@ -121,7 +121,9 @@ class Display:
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(stderr=True)
-        self.live = Live(console=self.console, auto_refresh=False, transient=False) if self.console.is_terminal else None
+        self.live = (
+            Live(console=self.console, auto_refresh=False, transient=False) if self.console.is_terminal else None
+        )
         self.last_line = 0.0
         self.final: Snapshot | None = None
 

@@ -236,9 +236,7 @@ class _Reader:
             self._invalid(error, value, line, what or key, tuple(cls.model_fields))
             return cls.model_construct()
 
-    def _invalid(
-        self, error: ValidationError, value: Any, line: int, what: str, known: tuple[str, ...]
-    ) -> None:
+    def _invalid(self, error: ValidationError, value: Any, line: int, what: str, known: tuple[str, ...]) -> None:
         """Note every problem that pydantic found, with its line and the nearest valid word."""
         for item in error.errors():
             at, number = value, line
@@ -258,7 +256,9 @@ class _Reader:
         streams: dict[str, Stream] = {}
         written = top.get("streams")
         if not isinstance(written, CommentedMap) or not written:
-            self.wrong(line_of(top, "streams"), "streams: a recipe needs at least one stream: `streams: {books: [...]}`")
+            self.wrong(
+                line_of(top, "streams"), "streams: a recipe needs at least one stream: `streams: {books: [...]}`"
+            )
             written = CommentedMap()
         for name in written:
             if name == FINISH:
@@ -409,7 +409,9 @@ def count_nodes(value: Any, left: list[int], name: str) -> None:
     left[0] -= 1
     if left[0] < 0:
         raise RecipeError(f"{name}: more than {MOST_NODES:,} values; are its aliases nested?")
-    children: Iterator[Any] = iter(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+    children: Iterator[Any] = iter(
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     for child in children:
         count_nodes(child, left, name)
 

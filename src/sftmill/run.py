@@ -48,7 +48,7 @@ class RunDirectory:
         """Hold the lock of the run; raises RunLocked when another process has it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = open(self.path / ".lock", "a+")
+            handle = open(self.path / ".lock", "a+")  # noqa: SIM115 (the with statement is below)
         except OSError as error:
             raise storage_error(self.path, error) from error
         with handle:
@@ -197,9 +197,7 @@ class _Work:
                 providers=self.providers,
             )
             run_settings = self.recipe.run
-            self.engine = LocalEngine(
-                self._desk, self._window(), run_settings.failure_ceiling, run_settings.processes
-            )
+            self.engine = LocalEngine(self._desk, self._window(), run_settings.failure_ceiling, run_settings.processes)
             self.directory.log("started", version=__version__, recipe=self.recipe.name, pid=os.getpid())
             self._catch_interrupts()
             ticker = asyncio.create_task(self._tick())
@@ -236,9 +234,7 @@ class _Work:
         """Return how many rows may be on their way in a pass: enough that no endpoint waits for rows."""
         if self.recipe.run.window:
             return self.recipe.run.window
-        calls = sum(
-            s.concurrency * max(1, len(s.endpoint)) * max(1, len(s.key_env)) for s in self.settings.values()
-        )
+        calls = sum(s.concurrency * max(1, len(s.endpoint)) * max(1, len(s.key_env)) for s in self.settings.values())
         return max(64, 2 * calls)
 
     async def _streams(self) -> None:
@@ -263,9 +259,7 @@ class _Work:
             inputs["rows"] = parts[0] if len(parts) == 1 else JoinedShards(parts)
         for key, other in stream.inputs.items():
             inputs[key] = await asyncio.shield(done[other])
-        done[name].set_result(
-            await self.engine.run(name, self.recipe.langs[0], self.plan.stages[name], inputs)
-        )
+        done[name].set_result(await self.engine.run(name, self.recipe.langs[0], self.plan.stages[name], inputs))
 
     def _stop(self, error: BaseException) -> None:
         """Start nothing new; what is under way comes to its end."""
@@ -383,7 +377,9 @@ class _Work:
                 role: {k: v for k, v in numbers.items() if k in ("calls", "from_ledger", "retries", "overloads")}
                 for role, numbers in self.models.snapshot().items()
             },
-            "files": {p.name: p.stat().st_size for p in sorted((self.directory.path / "export").glob("*")) if p.is_file()},
+            "files": {
+                p.name: p.stat().st_size for p in sorted((self.directory.path / "export").glob("*")) if p.is_file()
+            },
             "warnings": self.plan.warnings,
         }
         self.directory.log("done", seconds=manifest["seconds"])

@@ -67,7 +67,9 @@ def manifest_text(manifest: Mapping[str, Any], run_dir: Path) -> RenderableType:
     lines.append(Text(f"{made:,} samples in {clock(manifest['seconds'])}; {cost}"))
     for name, size in manifest["files"].items():
         lines.append(Text(f"  {run_dir / 'export' / name}  {size:,} bytes"))
-    lines.append(Text(f"look at the rows: sftmill show {run_dir}; at what was dropped: sftmill show {run_dir} --dropped"))
+    lines.append(
+        Text(f"look at the rows: sftmill show {run_dir}; at what was dropped: sftmill show {run_dir} --dropped")
+    )
     return Group(*lines)
 
 
@@ -142,7 +144,11 @@ def statistics_text(statistics: Mapping[str, Any]) -> RenderableType:
     """Return what a ledger holds, as tables."""
     parts: list[RenderableType] = []
     simple = {k: v for k, v in statistics.items() if not isinstance(v, dict | list)}
-    parts.append(Text(", ".join(f"{k.replace('_', ' ')}: {v:,}" if isinstance(v, int) else f"{k}: {v}" for k, v in simple.items())))
+    parts.append(
+        Text(
+            ", ".join(f"{k.replace('_', ' ')}: {v:,}" if isinstance(v, int) else f"{k}: {v}" for k, v in simple.items())
+        )
+    )
     for name, values in statistics.items():
         if isinstance(values, dict):
             table = table_of(name.replace("_", " "), "")
@@ -158,14 +164,19 @@ def statistics_text(statistics: Mapping[str, Any]) -> RenderableType:
 
 
 def models_text(models: list[Any]) -> RenderableType:
-    """Return the embedded models, one line each."""
-    import dataclasses
-
-    rows = [dataclasses.asdict(model) for model in models]
-    table = table_of(*(str(name).replace("_", " ") for name in rows[0]))
-    for row in rows:
-        table.add_row(*(", ".join(v) if isinstance(v, tuple | list) else f"{v:,}" if type(v) is int else str(v) for v in row.values()))
-    return table
+    """Return the embedded models: size, licence, languages, whether they are here, and what to expect of them."""
+    parts: list[RenderableType] = []
+    for model in models:
+        size = f"{model.bytes / 2**20:,.0f} MiB"
+        parts.append(
+            Text.assemble(
+                (model.name, "bold"), f"  {size}, {model.licence}, {', '.join(model.languages)}: {model.state}"
+            )
+        )
+        parts.append(Text(f"  {model.notes}", style="dim"))
+        if model.file:
+            parts.append(Text(f"  {model.file}", style="dim"))
+    return Group(*parts)
 
 
 def export_run(run_dir: Path, to: Path, forms: tuple[str, ...], stream: str) -> int:

@@ -5,7 +5,6 @@ import random
 from pathlib import Path
 
 import pytest
-from toy_steps import Break, DropOdd, Echo, Numbers, SeeEnvironment, Twins
 
 from sftmill.core import AskStep, Drop, Reply, Step
 from sftmill.errors import BudgetExhausted, ContentRefused, FailureCeiling
@@ -13,6 +12,7 @@ from sftmill.flow.engine import LocalEngine
 from sftmill.flow.losses import read_losses
 from sftmill.flow.shards import read_seal, shard_files
 from sftmill.flow.stage import Stage
+from toy_steps import Break, DropOdd, Echo, Numbers, SeeEnvironment, Twins
 
 COLUMNS = ("draw", "title")
 

@@ -76,7 +76,7 @@ class Bench:
     def nothing_is_left(self):
         assert all(lane.concurrency.held == 0 for role in self.models.roles.values() for lane in role.lanes.lanes)
         assert self.models.budget.reserved_tokens == 0
-        assert not self.models._flying
+        assert not self.models.asker.flying
 
 
 def ask(bench, *args, row=None, **kwargs):

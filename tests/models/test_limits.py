@@ -11,7 +11,8 @@ from sftmill.errors import (
     ServerFault,
     Unreachable,
 )
-from sftmill.models.limits import Bucket, Lanes
+from sftmill.models.lane import Bucket
+from sftmill.models.limits import Lanes
 
 
 class Named:

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 
-from sftmill.core import Desk, Drop, Dropped, Pool, RoundStep, Row, WholeStep
+from sftmill.core import Desk, Drop, Dropped, RoundStep, Row, WholeStep
 from sftmill.flow.lineage import as_child, as_root
 from sftmill.flow.losses import write_losses
 from sftmill.flow.shards import (

@@ -40,9 +40,7 @@ class LocalEngine:
         self.passes: list[tuple[list[Stage], Callable[[], list[Counts]]]] = []
         self.streaming: list[StreamingPass] = []
 
-    async def run(
-        self, stream: str, lang: str, stages: list[Stage], inputs: Mapping[str, ShardList]
-    ) -> ShardList:
+    async def run(self, stream: str, lang: str, stages: list[Stage], inputs: Mapping[str, ShardList]) -> ShardList:
         """Take one stream through all its stages and return its rows.
 
         `inputs["rows"]` are the rows of the streams that it starts from, where its first stage is

@@ -22,108 +22,17 @@ from sftmill.errors import (
     Unreachable,
 )
 from sftmill.models.client import Provider
-from sftmill.models.concurrency import Concurrency, Flight
+from sftmill.models.concurrency import Concurrency
+from sftmill.models.lane import FIRST_PROBE, Lane, Permit, Waiter
 
-FIRST_PROBE, LAST_PROBE = 0.5, 60.0
-"""Seconds between two tries of a lane that is down; doubled after each."""
+LAST_PROBE = 60.0
+"""The longest pause between two tries of a lane that is down, in seconds."""
 MISSES = 8
 """Failures in a row, of at least three different calls, after which a lane counts as down."""
 MISSES_UNREACHABLE = 2
 """The same when no connection could be made at all."""
 BEAT = 0.02
 """Seconds between two looks at how late the event loop is; its lag must not pass for a server's queue."""
-
-
-class Bucket:
-    """A token bucket that lets a burst of one second through and may go into debt.
-
-    Debt makes a request that is larger than the burst possible, and later ones wait for it.
-    """
-
-    __slots__ = ("_at", "level", "rate", "size")
-
-    def __init__(self, per_minute: int, now: float):
-        self.rate = per_minute / 60
-        self.size = max(1.0, self.rate)
-        self.level = self.size
-        self._at = now
-
-    def wait(self, now: float) -> float:
-        """Return the seconds until something may be taken, 0 when at once."""
-        self.level = min(self.size, self.level + (now - self._at) * self.rate)
-        self._at = now
-        least = min(1.0, self.size)
-        return 0.0 if self.level >= least - 1e-9 else (least - self.level) / self.rate
-
-    def take(self, amount: float) -> None:
-        """Take an amount out; a negative one gives back."""
-        self.level = min(self.size, self.level - amount)
-
-
-class Permit:
-    """The right to send one request on a lane."""
-
-    __slots__ = ("flight", "lane", "probe", "tokens")
-
-    def __init__(self, lane: "Lane", flight: Flight, tokens: int, probe: bool):
-        self.lane = lane
-        self.flight = flight
-        self.tokens = tokens
-        self.probe = probe
-
-
-class Lane:
-    """One provider with its limiter, its buckets, its health and the calls that wait for it."""
-
-    def __init__(self, provider: Provider, number: int, maximum: int, rpm: int | None, tpm: int | None, now: float):
-        self.provider = provider
-        self.number = number
-        self.name = getattr(provider, "name", type(provider).__name__)
-        self.salt = blake2b(f"{self.name} {number}".encode(), digest_size=16).digest()
-        self.concurrency = Concurrency(maximum)
-        self.requests = Bucket(rpm, now) if rpm else None
-        self.tokens = Bucket(tpm, now) if tpm else None
-        self.queue: deque[_Waiter] = deque()
-        self.blocked_until = 0.0
-        self.out: AccountError | None = None
-        """Set once no call of this key can succeed any more."""
-        self.down: str | None = None
-        """Why the lane cannot be used at the moment."""
-        self.next_probe = 0.0
-        self.probing: Permit | None = None
-        self.probe_pause = FIRST_PROBE
-        self.misses = 0
-        self.missed: set[int] = set()
-        self.overloads = 0
-        self.timer: asyncio.TimerHandle | None = None
-
-    def wait(self, now: float) -> float:
-        """Return the seconds until this lane can take a call; 0 now, infinite when a slot must come free."""
-        if self.out is not None:
-            return float("inf")
-        if self.down is not None:
-            return float("inf") if self.probing is not None else max(0.0, self.next_probe - now)
-        if not self.concurrency.has_room():
-            return float("inf")
-        seconds = self.blocked_until - now if self.blocked_until > now else 0.0
-        if self.requests is not None:
-            seconds = max(seconds, self.requests.wait(now))
-        if self.tokens is not None:
-            seconds = max(seconds, self.tokens.wait(now))
-        return seconds
-
-    def load(self) -> float:
-        """Return how full the lane is, 1 = its limit."""
-        return (self.concurrency.held + len(self.queue)) / self.concurrency.limit
-
-
-class _Waiter:
-    __slots__ = ("future", "kind", "tokens")
-
-    def __init__(self, future: asyncio.Future, kind: str, tokens: int):
-        self.future = future
-        self.kind = kind
-        self.tokens = tokens
 
 
 class Lanes:
@@ -154,7 +63,7 @@ class Lanes:
         self.stopped: SftmillError | None = None
         """Why no call can be made any more."""
         self._clock = clock
-        self._retries: deque[_Waiter] = deque()
+        self._retries: deque[Waiter] = deque()
         self._paused_at: float | None = None
         self._patience_timer: asyncio.TimerHandle | None = None
         self._beat_timer: asyncio.TimerHandle | None = None
@@ -190,7 +99,7 @@ class Lanes:
         """
         if (permit := self.try_acquire(affinity, kind, tokens)) is not None:
             return permit
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), kind, tokens)
+        waiter = Waiter(asyncio.get_running_loop().create_future(), kind, tokens)
         lane = self._home(affinity)
         if retry and lane.down is None:
             self._retries.append(waiter)
@@ -245,7 +154,7 @@ class Lanes:
         """Note that the request goes out now; the time since the permit was given is not the server's."""
         permit.flight.started = self._clock()
 
-    def _next(self, lane: Lane) -> _Waiter | None:
+    def _next(self, lane: Lane) -> Waiter | None:
         for line in (self._retries, lane.queue):
             while line:
                 waiter = line.popleft()
@@ -396,7 +305,7 @@ class Lanes:
         self._check_all_down(self._clock())
         self._pump_all()
 
-    def _stop(self, error: SftmillError, waiting: Sequence[_Waiter] = ()) -> None:
+    def _stop(self, error: SftmillError, waiting: Sequence[Waiter] = ()) -> None:
         self.stopped = error
         for waiter in [*waiting, *self._retries, *(w for lane in self.lanes for w in lane.queue)]:
             if not waiter.future.done():

@@ -14,7 +14,10 @@ ROLES = {"system", "user", "assistant", "tool"}
 
 
 class Samples(Source):
-    """Reads a JSONL file of conversations (`messages`), of `question` and `answer`, or of `instruction`, `input`, `output`."""
+    """Reads a JSONL file of samples or prompts.
+
+    A line has `messages`, or `question` and maybe `answer`, or `instruction`, `input` and `output`.
+    """
 
     writes = ("messages", "source", "lang", "sensitivity")
 
@@ -49,7 +52,9 @@ def conversation(record: Any) -> list[Message]:
     if not isinstance(record, dict):
         raise ValueError(f"a sample is a JSON object, not {type(record).__name__}")
     if isinstance(turns := record.get("messages"), list):
-        messages = [{"role": turn.get("role"), "content": turn.get("content")} for turn in turns if isinstance(turn, dict)]
+        messages = [
+            {"role": turn.get("role"), "content": turn.get("content")} for turn in turns if isinstance(turn, dict)
+        ]
         if len(messages) != len(turns) or not messages:
             raise ValueError("messages must be a list of objects with role and content, and not empty")
     else:

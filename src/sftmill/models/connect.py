@@ -1,0 +1,63 @@
+"""From a role's settings to its providers: endpoints with keys, an embedded server, or a script."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from sftmill.errors import ModelError, RecipeError
+from sftmill.models.client import HttpProvider, Provider, only_model
+from sftmill.models.roles import Role
+from sftmill.models.settings import ModelSettings
+
+
+async def connect(
+    name: str, settings: ModelSettings, servers: dict[str, Any]
+) -> tuple[ModelSettings, Sequence[Provider]]:
+    """Return the role's settings, completed by what its server tells, and its providers.
+
+    Embedded servers are started once each and put into `servers`. Keys are read from the variables that `key_env`
+    names, and from nowhere else. Raises RecipeError.
+    """
+    if settings.scripted:
+        from sftmill.models.scripted import ScriptedProvider
+
+        provider = ScriptedProvider(settings.scripted)
+        told = {"model": settings.model or provider.model, "accept": settings.accept or "secret"}
+        return settings.model_copy(update=told), [provider]
+    if settings.local:
+        from sftmill.models.local import serve
+
+        server = servers.get(settings.local)
+        if server is None:
+            server = servers[settings.local] = await asyncio.to_thread(serve, settings.local)
+        settings = settings.model_copy(
+            update={
+                "model": settings.model or server.model,
+                "revision": settings.revision or server.revision,
+                "context": settings.context or server.context,
+                "concurrency": min(settings.concurrency, 2 * server.slots),
+                "accept": settings.accept or "secret",
+            }
+        )
+        return settings, [HttpProvider(server.url, model=settings.model)]
+    keys = []
+    for variable in settings.key_env:
+        if not (key := os.environ.get(variable, "").strip()):
+            raise RecipeError(f"role {name!r}: the variable {variable} (key_env) is not set; export it first")
+        keys.append(key)
+    return settings, [
+        HttpProvider(url, key, ca_file=settings.ca_file, model=settings.model)
+        for url in settings.endpoint
+        for key in (keys or [""])
+    ]
+
+
+async def ask_model(role: Role) -> str:
+    """Return the one model that the role's endpoint serves; raises RecipeError when there are several."""
+    provider = role.lanes.lanes[0].provider
+    name = getattr(provider, "name", role.name)
+    try:
+        return only_model(await provider.get("/models"), name)
+    except ModelError as error:
+        raise RecipeError(f"role {role.name!r} names no model, and {name} did not tell its own: {error}") from None
