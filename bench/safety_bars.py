@@ -7,7 +7,7 @@ from contextlib import suppress
 from common import Result, say
 from endpoint import Mock
 from processes import Program
-from speed_bars import Setting, checked, missing
+from speed_bars import Setting, checked, last_line, missing
 from workload import Job
 
 KILLS = 10
@@ -118,11 +118,11 @@ def budget_stop(setting: Setting) -> Result:
         stats = mock.stats()
     broken = []
     if first.status != 2 or "budget" not in first.errors:
-        broken.append(f"the first run ended with status {first.status}: {first.errors.strip()[-300:]}")
+        broken.append(f"the first run ended with status {first.status}: {last_line(first.errors)}")
     if answered == 0:
         broken.append("nothing was answered before the stop")
     if second.status != 0:
-        broken.append(f"with a raised cap it ended with status {second.status}: {second.errors.strip()[-300:]}")
+        broken.append(f"with a raised cap it ended with status {second.status}: {last_line(second.errors)}")
     if second.status == 0 and (gap := missing(rows, len(set(job.numbers())))):
         broken.append(gap)
     if stats["duplicate"]:

@@ -168,6 +168,11 @@ FAULTS = [
 ]
 
 
+def test_null_in_the_extra_body_takes_a_field_out(tmp_path):
+    ask(bench := Bench(tmp_path, extra_body={"max_tokens": None, "max_completion_tokens": 9}), "?", sampling=GREEDY)
+    assert "max_tokens" not in bench.server.bodies[0] and bench.server.bodies[0]["max_completion_tokens"] == 9
+
+
 def test_faults_on_the_way_are_repeated_until_answered(tmp_path, monkeypatch):
     monkeypatch.setattr("sftmill.models.roles.FIRST_PAUSE", 0.002)
     (reply,) = ask(bench := Bench(tmp_path, FakeEndpoint("ok", faults=FAULTS)), "?", sampling=GREEDY)

@@ -29,7 +29,7 @@ WARMER = 0.3
 
 _N_REFUSED = re.compile(
     r"(?i)(^|[^\w])['\"`]?n['\"`]?( must| should| is | > |=|: |>| parameter|\s*\(|不|必须|只能)"
-    r"|best_of|multiple (choices|completions)"
+    r"|best_of|multiple (choices|completions)|only one (completion )?choice"
 )
 _PATHS = {"chat": "/chat/completions", "complete": "/completions"}
 _PARSERS = {"chat": chat_replies, "complete": completion_replies}

@@ -1,8 +1,7 @@
 """From a role's settings to its providers: endpoints with keys, an embedded server, or a script."""
 
 import asyncio
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sftmill.errors import ModelError, RecipeError
@@ -12,19 +11,18 @@ from sftmill.models.settings import ModelSettings
 
 
 async def connect(
-    name: str, settings: ModelSettings, servers: dict[str, Any]
+    name: str, settings: ModelSettings, servers: dict[str, Any], environment: Mapping[str, str]
 ) -> tuple[ModelSettings, Sequence[Provider]]:
     """Return the role's settings, completed by what its server tells, and its providers.
 
-    Embedded servers are started once each and put into `servers`. Keys are read from the variables that `key_env`
-    names, and from nowhere else. Raises RecipeError.
+    Embedded servers are started once each and put into `servers`. Keys are taken from those variables of
+    `environment` that `key_env` names. Raises RecipeError.
     """
     if settings.scripted:
         from sftmill.models.scripted import ScriptedProvider
 
         provider = ScriptedProvider(settings.scripted)
-        told = {"model": settings.model or provider.model, "accept": settings.accept or "secret"}
-        return settings.model_copy(update=told), [provider]
+        return settings.model_copy(update={"model": settings.model or provider.model}), [provider]
     if settings.local:
         from sftmill.models.local import serve
 
@@ -37,13 +35,12 @@ async def connect(
                 "revision": settings.revision or server.revision,
                 "context": settings.context or server.context,
                 "concurrency": min(settings.concurrency, 2 * server.slots),
-                "accept": settings.accept or "secret",
             }
         )
         return settings, [HttpProvider(server.url, model=settings.model)]
     keys = []
     for variable in settings.key_env:
-        if not (key := os.environ.get(variable, "").strip()):
+        if not (key := environment.get(variable, "").strip()):
             raise RecipeError(f"role {name!r}: the variable {variable} (key_env) is not set; export it first")
         keys.append(key)
     return settings, [

@@ -1,21 +1,15 @@
-"""The desk that steps are handed: every question goes through the ledger, the budget and the lanes, in this order.
-
-An answer is worked out by the same walk whether its replies come from the ledger or from a server:
-a truncated one is followed by one with twice the tokens, an unparsable one by new attempts. So a
-run that is repeated finds the same answers without a call.
-"""
+"""The desk that steps are handed, and the models behind all desks of a run."""
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from sftmill.core import Message, Reply, Row, Sampling, Step, TokenScores, answer, question, system
-from sftmill.errors import (
-    RecipeError,
-)
+from sftmill.errors import RecipeError
 from sftmill.models import measure
 from sftmill.models.asking import Asker
 from sftmill.models.budget import Budget
@@ -61,7 +55,7 @@ class Models:
         for name, settings in self.settings.items():
             try:
                 if (providers := self.providers.get(name)) is None:
-                    settings, providers = await connect(name, settings, self._servers)
+                    settings, providers = await connect(name, settings, self._servers, os.environ)
                 role = self.roles[name] = Role(name, settings, providers)
                 if not role.model:
                     role.model = await ask_model(role)

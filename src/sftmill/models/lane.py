@@ -96,6 +96,8 @@ class Lane:
 
 
 class Waiter:
+    """A call in a waiting line; its future gets the permit."""
+
     __slots__ = ("future", "kind", "tokens")
 
     def __init__(self, future: asyncio.Future, kind: str, tokens: int):

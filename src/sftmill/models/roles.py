@@ -39,11 +39,13 @@ FIRST_PAUSE, LAST_PAUSE = 0.25, 30.0
 def accepts(settings: ModelSettings) -> Sensitivity:
     """Return the most sensitive row that a role may see.
 
-    Where the recipe does not say, that is "internal" when all its addresses are loopback or
-    private (RFC 1918 and the like) or it runs inside sftmill, and "public" otherwise.
+    Where the recipe does not say, that is "secret" for a model inside sftmill, "internal" when all its
+    addresses are loopback or private (RFC 1918 and the like), and "public" otherwise.
     """
     if settings.accept is not None:
         return settings.accept
+    if settings.local or settings.scripted:
+        return "secret"
     return "internal" if all(is_private(url) for url in settings.endpoint) else "public"
 
 
@@ -187,7 +189,7 @@ class Role:
         return body
 
     def body(self, plan: Plan, kind: str, content: Any, n: int) -> Payload:
-        """Return the body of a request; the role's `extra_body` comes last."""
+        """Return the body of a request; the role's `extra_body` comes last, and null in it takes a field out."""
         body = dict(plan.template)
         body["messages" if kind == "chat" else "prompt"] = content
         if n > 1:
@@ -196,6 +198,8 @@ class Role:
             body["response_format"] = response_format(plan.schema)
         if self.settings.extra_body:
             body.update(self.settings.extra_body)
+            if None in self.settings.extra_body.values():
+                body = {name: value for name, value in body.items() if value is not None}
         return body
 
     # Sending -------------------------------------------------------------------------------------
