@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sftmill.models.concurrency import Concurrency, Expectation
+from sftmill.models.cohort import Expectation
+from sftmill.models.concurrency import Concurrency
 
 
 class Simulation:

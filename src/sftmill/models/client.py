@@ -20,9 +20,7 @@ from sftmill.core import Reply
 from sftmill.errors import (
     CallTimeout,
     ConnectionLost,
-    ContentRefused,
     MalformedBody,
-    ModelError,
     RecipeError,
     Unreachable,
 )
@@ -353,13 +351,3 @@ def only_model(payload: Payload, host: str) -> str:
         return names[0]
     shown = ", ".join(sorted(names)[:20]) or "none"
     raise RecipeError(f"{host} serves {len(names)} models ({shown}); write one of them into `model`")
-
-
-def refusal(host: str) -> ContentRefused:
-    """Return the error for an answer that the provider's filter took away."""
-    return ContentRefused(f"{host}: the provider's content filter refused the answer; see `on_refusal`")
-
-
-def is_gone(error: ModelError) -> bool:
-    """Tell whether the endpoint itself was not there, as opposed to one call going wrong."""
-    return isinstance(error, Unreachable | ConnectionLost)

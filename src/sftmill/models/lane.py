@@ -6,7 +6,8 @@ from hashlib import blake2b
 
 from sftmill.errors import AccountError
 from sftmill.models.client import Provider
-from sftmill.models.concurrency import Concurrency, Flight
+from sftmill.models.cohort import Flight
+from sftmill.models.concurrency import Concurrency
 
 FIRST_PROBE = 0.5
 """Seconds until a lane that is down is tried again; doubled after each try."""

@@ -8,7 +8,7 @@ from sftmill.core import Drop, Row, RowStep, answer, answered, question
 from sftmill.steps.curate.contradiction import clauses, foreign_numbers, is_verdict, negation_differs
 from sftmill.steps.curate.evidence import Place, Source, fit, matter, new_words, support, units
 from sftmill.steps.curate.wording import answers_kind, asked_for, is_refusal, strip_lead
-from sftmill.text import align, deixis, tokens
+from sftmill.text import align, deixis, length, tokens
 
 _SHORT_QUOTATION = 8
 """Characters below which a quotation must match exactly."""
@@ -92,7 +92,7 @@ class Grounded(RowStep):
         """Return the passage's own words behind the answer, and whether the model had quoted anything."""
         found: list[str] = []
         for piece in quoted:
-            short = len("".join(piece.split())) < _SHORT_QUOTATION
+            short = length(piece, "zh") < _SHORT_QUOTATION
             span = align(piece, passage, threshold=1.0 if short else 0.9)
             if span is not None:
                 found.append(passage[span.start : span.end].strip())

@@ -12,6 +12,7 @@ from sftmill.text import length
 UNITS_PER_QUESTION = {"zh": 150, "en": 80}
 """Passage length (zh characters, en words) for which one question is asked when `count` is not set."""
 
+_SPACES = re.compile(r"\s+")
 _NUMBERING = re.compile(
     r"^\s*(?:[-*•]\s+|[（(]?\d{1,2}[)）.、:：](?!\d)\s*|(?:问题|question|q)\s*\d{0,2}\s*[:：.、]\s*)+", re.IGNORECASE
 )
@@ -80,4 +81,4 @@ class SelfQAQuestions(AskStep):
 
 def tidy(question: str) -> str:
     """Return a question without the list number or label that models put before it, on one line."""
-    return _NUMBERING.sub("", " ".join(question.split())).strip()
+    return _NUMBERING.sub("", _SPACES.sub(" ", question).strip()).strip()
