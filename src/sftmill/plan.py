@@ -1,7 +1,6 @@
 """Proves, offline and for free, that a recipe can run: columns, prompts, models, budget and who may see what."""
 
 import inspect
-import ipaddress
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -21,8 +20,9 @@ from sftmill.flow.select import Select
 from sftmill.flow.shards import BASE_COLUMNS
 from sftmill.flow.stage import Stage
 from sftmill.models.prompt import Prompts
+from sftmill.models.roles import accepts
 from sftmill.models.settings import ModelSettings, Sensitivity
-from sftmill.recipe import FINISH, Recipe, StepEntry, Stream, nearest
+from sftmill.recipe import Recipe, StepEntry, Stream, nearest
 from sftmill.text import content_hash
 
 
@@ -318,26 +318,6 @@ def source_digest(cls: type[Step]) -> str:
     return content_hash(*(part for name in sorted(seen) for part in (name.removeprefix(OWN_PREFIX), seen[name])))
 
 
-def accepts(settings: ModelSettings) -> Sensitivity:
-    """Return the most sensitive rows that a role may see; only private addresses see internal ones by default."""
-    if settings.accept:
-        return settings.accept
-    if settings.local or settings.scripted:
-        return "secret"
-    return "internal" if all(is_private(url) for url in settings.endpoint) else "public"
-
-
-def is_private(url: str) -> bool:
-    """Tell whether a URL names this machine or a private address; other names count as public."""
-    name = urlsplit(url).hostname or ""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_private
-    except ValueError:
-        return False
-
-
 def host(url: str) -> str:
     """Return the host of a URL, for messages."""
     return urlsplit(url).netloc.rpartition("@")[2] or url
@@ -362,6 +342,3 @@ def describe(plan: Plan, list_rows: Callable[[Source], int] | None = None) -> di
             entry["source_rows"] = list_rows(first)
         streams[name] = entry
     return {"name": plan.recipe.name, "streams": streams, "roles": plan.roles, "warnings": plan.warnings}
-
-
-__all__ = ["FINISH", "Plan", "accepts", "describe", "host", "is_private", "make_plan"]

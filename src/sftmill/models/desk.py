@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from sftmill.core import Message, Reply, Row, Sampling, Step, TokenScores, answer, question, system
-from sftmill.errors import RecipeError
+from sftmill.errors import RecipeError, SftmillError
 from sftmill.models import measure
 from sftmill.models.asking import Asker
 from sftmill.models.budget import Budget
@@ -68,6 +68,11 @@ class Models:
             await self.close()
             raise RecipeError(problems)
 
+    def stop(self, error: SftmillError) -> None:
+        """Send nothing more; calls under way come to their end, all others get `error`."""
+        for role in self.roles.values():
+            role.lanes.stop(error)
+
     async def close(self) -> None:
         """Close all connections and embedded servers."""
         for role in self.roles.values():
@@ -124,6 +129,8 @@ class _Values(Mapping):
             return self._VIEWS[name](self._row)
         if self._step is not None and name in type(self._step).model_fields:
             return getattr(self._step, name)
+        if self._step is not None and name in type(self._step).reads:
+            return None  # a column that this row does not have prints as nothing
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
@@ -131,7 +138,7 @@ class _Values(Mapping):
             name in self._given
             or name in self._row
             or name in self._VIEWS
-            or (self._step is not None and name in type(self._step).model_fields)
+            or (self._step is not None and (name in type(self._step).model_fields or name in type(self._step).reads))
         )
 
     def __iter__(self):

@@ -287,7 +287,7 @@ class Lanes:
     def _patience_over(self) -> None:
         self._patience_timer = None
         reason = next((lane.down for lane in self.lanes if lane.down), "no endpoint answers")
-        self._stop(
+        self.stop(
             EndpointGone(
                 f"role {self.role}: no endpoint answered for {self.patience:g} s ({reason}); "
                 "when it is back, the same command goes on from here"
@@ -299,13 +299,14 @@ class Lanes:
         waiting, lane.queue = lane.queue, deque()
         left = [other for other in self.lanes if other.out is None]
         if not left:
-            self._stop(error, waiting)
+            self.stop(error, waiting)
             return
         self._home("").queue.extend(waiting)
         self._check_all_down(self._clock())
         self._pump_all()
 
-    def _stop(self, error: SftmillError, waiting: Sequence[Waiter] = ()) -> None:
+    def stop(self, error: SftmillError, waiting: Sequence[Waiter] = ()) -> None:
+        """Send nothing more: whoever waits for a place, or asks for one later, gets `error`."""
         self.stopped = error
         for waiter in [*waiting, *self._retries, *(w for lane in self.lanes for w in lane.queue)]:
             if not waiter.future.done():
