@@ -81,10 +81,10 @@ def one_prompt(setting: Setting) -> dict[str, Any]:
     rows = 10_000
     with Mock(setting.mock, latency_ms=LATENCY_MS) as mock:
         say(f"one prompt: raw loop, then sftmill with {rows:,} rows, then the raw loop again")
-        before = raw_loop(setting, mock, rows // 2)
+        before = raw_loop(setting, mock, 4_000)
         job = Job(setting.room("one-prompt"), rows, mock.url, concurrency=IN_FLIGHT)
         usage, stats = run_alone(setting, job, mock)
-        after = raw_loop(setting, mock, rows // 2)
+        after = raw_loop(setting, mock, 4_000)
     found = {
         "rows": rows,
         "usage": usage,
@@ -146,7 +146,7 @@ def keeps_busy(setting: Setting) -> Result:
     that may be in flight has three left, one a stage: from there on there are not rows enough. A
     small run is killed there, since its stragglers would take as long again.
     """
-    rows = 13_000 if setting.full else 4_000
+    rows = 13_000 if setting.full else 4_500
     steps = [{"respond": {"max_tokens": size}} for size in (1024, 1025, 1026)]
     calls = rows * len(steps)
     left = max(calls // 50, len(steps) * IN_FLIGHT)
@@ -189,7 +189,7 @@ def start_up(setting: Setting) -> Result:
     """Seconds from the command to the first request; the median of several starts, those of other bars included."""
     say("start_up")
     with Mock(setting.mock, latency_ms=1) as mock:
-        while len(setting.starts) < (7 if setting.full else 3):
+        while len(setting.starts) < (7 if setting.full else 2):
             mock.reset()
             run_alone(setting, Job(setting.room("start"), 300, mock.url, concurrency=IN_FLIGHT), mock)
     found = sorted(setting.starts)
@@ -233,7 +233,7 @@ def cap_429(setting: Setting) -> Result:
 
 def queueing_server(setting: Setting) -> Result:
     """Throughput of a server with 64 slots and an endless queue, with at most 128 in flight, 500 allowed here."""
-    rows, latency, slots = (10_000 if setting.full else 2_500), 100, 64
+    rows, latency, slots = (10_000 if setting.full else 3_500), 100, 64
     say(f"queueing_server: {rows:,} rows, {slots} slots and a queue behind them")
     with Mock(setting.mock, latency_ms=latency, slots=slots) as mock:
         job = Job(setting.room("queue"), rows, mock.url, concurrency=500)
@@ -298,7 +298,7 @@ def peaks(usage: Usage) -> str:
 
 def loop_lag(setting: Setting) -> Result:
     """Lag of the event loop, 99th percentile, while row steps keep all cores busy and calls go on."""
-    rows = 3_000 if setting.full else 240
+    rows = 3_000 if setting.full else 200
     say(f"loop_lag: {rows:,} rows with 10 ms of computing before and after a call")
     with Mock(setting.mock, latency_ms=50) as mock:
         steps = [own_step("Busy"), {"respond": {"max_tokens": 1024}}, own_step("Busy")]

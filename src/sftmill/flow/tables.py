@@ -3,6 +3,8 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from sftmill.errors import RunError
 
 if TYPE_CHECKING:
@@ -18,4 +20,4 @@ def frame_of(shards: "ShardList") -> Any:
         raise RunError("frames need Daft: pip install 'sftmill[scale]'") from error
     if shards.files and not shards.filtered:
         return daft.read_parquet([str(path) for path in shards.files])
-    return daft.from_arrow(list(shards.batches()))
+    return daft.from_arrow([pa.Table.from_batches([batch]) for batch in shards.batches()])
