@@ -73,9 +73,20 @@ def test_no_drops_show_nothing():
     assert reasons({}) == ""
 
 
-def test_a_log_file_gets_plain_lines_and_the_table_at_the_end(capsys):
+def test_a_run_that_stops_leaves_its_table_and_one_that_ends_does_not():
     console = Console(file=io.StringIO(), width=120, force_terminal=False)
     with Display(console) as display:
+        display(SNAPSHOT)
+    assert "books/03-ask" not in console.file.getvalue()
+    with pytest.raises(KeyboardInterrupt), Display(console) as display:
+        display(SNAPSHOT)
+        raise KeyboardInterrupt
+    assert "books/03-ask" in console.file.getvalue()
+
+
+def test_a_log_file_gets_plain_lines_and_the_table_at_the_end(capsys):
+    console = Console(file=io.StringIO(), width=120, force_terminal=False)
+    with Display(console, keep=True) as display:
         display(SNAPSHOT)
         display(SNAPSHOT)
     assert capsys.readouterr().err.count("\n") == 1

@@ -147,7 +147,7 @@ def status(run_dir: RunArgument, follow: Annotated[bool, typer.Option("--follow"
 
     now = read_status(run_dir)
     if follow and now["alive"]:
-        with Display() as display:
+        with Display(keep=True) as display:
             while now["alive"]:
                 display(now)
                 time.sleep(1)

@@ -71,7 +71,9 @@ def models_table(snapshot: Snapshot) -> Table:
 def summary(snapshot: Snapshot) -> str:
     """Return the line about state, time, tokens and money."""
     budget = snapshot["budget"]
-    parts = [snapshot["state"], f"{clock(snapshot['seconds'])} so far"]
+    state = snapshot["state"]
+    waits = " (for the calls in flight; Ctrl-C again ends at once)" if state == "stopping" else ""
+    parts = [state + waits, f"{clock(snapshot['seconds'])} so far"]
     if left := seconds_left(snapshot):
         parts.append(f"about {clock(left)} left")
     cap = f" of {budget['cap_tokens']:,}" if budget["cap_tokens"] else ""
@@ -117,13 +119,16 @@ def clock(seconds: float) -> str:
 
 
 class Display:
-    """Shows snapshots while a run works; use it as a context manager and call it with each of them."""
+    """Shows snapshots while a run works; use it as a context manager and call it with each of them.
 
-    def __init__(self, console: Console | None = None):
+    The table stays on the screen when the run did not come to its end, or with `keep`; after a
+    run that did, the summary of what was made takes its place.
+    """
+
+    def __init__(self, console: Console | None = None, keep: bool = False):
         self.console = console or Console(stderr=True)
-        self.live = (
-            Live(console=self.console, auto_refresh=False, transient=False) if self.console.is_terminal else None
-        )
+        self.keep = keep
+        self.live = Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
         self.last_line = 0.0
         self.final: Snapshot | None = None
 
@@ -132,10 +137,10 @@ class Display:
             self.live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.live:
             self.live.stop()
-        elif self.final:
+        if self.final and (kind or self.keep):
             self.console.print(render(self.final))
 
     def __call__(self, snapshot: Snapshot) -> None:

@@ -23,7 +23,7 @@ from sftmill.errors import (
     Unparsable,
 )
 from sftmill.models.budget import Budget
-from sftmill.models.desk import Models
+from sftmill.models.desk import Models, RowDesk
 from sftmill.models.ledger import Ledger
 from sftmill.models.settings import BudgetSettings, ModelSettings
 
@@ -561,3 +561,12 @@ def test_providers_can_be_put_in_the_place_of_endpoints(tmp_path):
                 assert (reply.text, models.role("teacher").model) == ("/chat/completions", "w")
 
     asyncio.run(run())
+
+
+def test_calls_about_one_passage_go_to_one_replica_and_a_book_spreads_over_all():
+    def affinity(**row):
+        return RowDesk(None, "step", None, {"root": "one book", **row}, "run").affinity([{"content": "same head"}])
+
+    assert affinity(passage="甲", id="1") == affinity(passage="甲", id="2")
+    assert affinity(passage="甲") != affinity(passage="乙")
+    assert affinity(id="1") == affinity(id="2") == "one book"

@@ -172,7 +172,9 @@ class RowDesk:
         return self.row.get("root") or self.row.get("id") or ""
 
     def affinity(self, content: Any) -> str:
-        """Return what calls that share the beginning of their prompts have in common."""
+        """Return what calls that share the beginning of their prompts have in common: the passage, or the root."""
+        if passage := self.row.get("passage"):
+            return passage[:512]  # all passages of a book have one root, and must not go to one replica
         if root := self.row.get("root") or self.row.get("id"):
             return root
         return str(content if isinstance(content, str) else content[0].get("content") if content else "")[:512]
