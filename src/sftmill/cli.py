@@ -1,5 +1,6 @@
 """The command line: parses, calls the API, prints; no logic of its own."""
 
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ DEFAULT_LEDGER = Path("runs/ledger.sqlite")
 
 def main() -> None:
     """Run the command line; errors of sftmill are printed as text, with exit status 1 (2: stopped, resumable)."""
+    gc.set_threshold(100_000, 50, 100)  # importing makes many objects, and none of them is garbage
     try:
         app(standalone_mode=False)
     except RecipeError as error:

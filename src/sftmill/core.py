@@ -11,6 +11,7 @@ Five shapes, no sixth, and no inheritance beneath them:
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -72,6 +73,12 @@ class Sampling(BaseModel):
     """Alternatives per generated token whose log-probabilities are wanted, 0 to 20."""
     keep_truncated: bool = False
     """Return answers cut off by max_tokens (with finish "length") instead of retrying and raising."""
+
+
+@lru_cache(maxsize=256)
+def sampling(temperature: float, max_tokens: int) -> Sampling:
+    """Return a Sampling with these two, made once: steps ask for the same one with every row."""
+    return Sampling(temperature=temperature, max_tokens=max_tokens)
 
 
 @dataclass(slots=True)
@@ -140,7 +147,7 @@ class Desk(Protocol):
 class Step(BaseModel):
     """What all five shapes share: settings as fields, and declared columns and prompts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     reads: ClassVar[tuple[str, ...]] = ()
     """Columns (or views) that must be there; proved by `plan`."""

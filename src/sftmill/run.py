@@ -134,7 +134,7 @@ def run_loop(main: Any) -> Any:
     """
     thresholds = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(100_000, 50, 100)
     try:
         import uvloop
     except ImportError:  # Windows

@@ -6,10 +6,9 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sftmill.core import Row
-from sftmill.flow.shards import Seal, schema_of, to_table, without_empty, write_table
+from sftmill.flow.shards import Seal, read_table, schema_of, to_table, without_empty, write_table
 from sftmill.flow.stage import Stage
 from sftmill.flow.walk import Fate
 
@@ -44,6 +43,6 @@ def _facts(facts: dict[str, Any] | None) -> str:
 def read_losses(folder: Path, kind: str) -> Iterator[Row]:
     """Yield the rows lost at a stage with `reason` and `facts`, in order; kind is "dropped" or "failed"."""
     for path in sorted(folder.glob(f"*.{kind}.parquet")):
-        for row in pq.read_table(path, memory_map=False).to_pylist():
+        for row in read_table(path).to_pylist():
             row["facts"] = orjson.loads(row["facts"])
             yield without_empty(row)

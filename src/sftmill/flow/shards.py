@@ -163,7 +163,16 @@ def read_seal(path: Path) -> Seal | None:
 
 def read_rows(path: Path) -> list[Row]:
     """Return the rows of one shard as they were before they were written."""
-    return [without_empty(row) for row in pq.read_table(path, memory_map=False).to_pylist()]
+    return [without_empty(row) for row in read_table(path).to_pylist()]
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return one shard as a table, with the columns named or all.
+
+    pq.read_table would load Arrow's dataset and compute parts first: 80 ms and 30 MB that a run never needs.
+    """
+    with pq.ParquetFile(path, memory_map=False) as file:
+        return file.read(columns=columns, use_threads=False)
 
 
 def without_empty(row: Row) -> Row:
@@ -220,9 +229,9 @@ class ShardList:
         """Yield Arrow batches in order, with the columns named or all."""
         for path in self.files:
             if self.keep is None:
-                yield from pq.read_table(path, columns=columns, memory_map=False).to_batches()
+                yield from read_table(path, columns).to_batches()
                 continue
-            table = pq.read_table(path, memory_map=False)
+            table = read_table(path)
             table = table.filter(pa.array([self.keep(row) for row in read_rows(path)], pa.bool_()))
             yield from (table.select(columns) if columns else table).to_batches()
 

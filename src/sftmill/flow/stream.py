@@ -84,6 +84,7 @@ class StreamingPass:
         self.commits: set[asyncio.Task[None]] = set()
         self.stopping: BaseException | None = None
         self.room = asyncio.Event()
+        self.shapes = [stage.shape for stage in stages]
         self.group_end = self._groups()
 
     def _groups(self) -> list[int]:
@@ -91,7 +92,7 @@ class StreamingPass:
         ends = list(range(1, len(self.stages) + 1))
         for i in range(len(self.stages) - 2, -1, -1):
             # rows must come back from the workers where they are to be written
-            if self.stages[i].shape == "row" and self.stages[i + 1].shape == "row" and not self.stages[i].kept:
+            if self.shapes[i] == self.shapes[i + 1] == "row" and not self.stages[i].kept:
                 ends[i] = ends[i + 1]
         return ends
 
@@ -178,7 +179,7 @@ class StreamingPass:
                 if self.stopping:
                     shard.spoiled = True
                     return
-                if self.stages[at].shape == "row":
+                if self.shapes[at] == "row":
                     made, at = await self._compute(shard, row, place, at)
                 else:
                     made, at = await self._ask(shard, row, place, at)

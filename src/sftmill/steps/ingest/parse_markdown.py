@@ -1,12 +1,13 @@
 """Markdown -> blocks; marks of emphasis and links are taken off, tables, lists and code stay recognisable."""
 
 import re
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
 
 from sftmill.steps.ingest.parse_html import parse_html
 from sftmill.steps.ingest.sections import Block, collapse, join_lines
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"\A---\n(.{0,20000}?)\n(?:---|\.\.\.)\n", re.S)
 _TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.M)
@@ -19,11 +20,13 @@ def parse_markdown(text: str) -> tuple[str, list[Block]]:
         found = _TITLE.search(match[1])
         title = found[1] if found else ""
         text = text[match.end() :]
+    from markdown_it import MarkdownIt  # 30 ms, which only runs that read Markdown should wait for
+
     tokens = MarkdownIt("commonmark", {"maxNesting": 50}).enable("table").enable("strikethrough").parse(text)
     return title, _blocks(tokens)
 
 
-def _blocks(tokens: list[Token]) -> list[Block]:
+def _blocks(tokens: "list[Token]") -> list[Block]:
     blocks: list[Block] = []
     heading = 0
     lists: list[int | None] = []  # the next number of each open list, None for bullets
@@ -81,11 +84,11 @@ def _blocks(tokens: list[Token]) -> list[Block]:
     return blocks
 
 
-def _in_cell(token: Token) -> bool:
+def _in_cell(token: "Token") -> bool:
     return token.level >= 4  # table, thead or tbody, tr, th or td
 
 
-def _inline(token: Token) -> str:
+def _inline(token: "Token") -> str:
     lines: list[str] = [""]
     hard = [False]
     for child in token.children or []:

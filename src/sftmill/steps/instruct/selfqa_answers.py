@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from sftmill.core import AskStep, Desk, Drop, Row, Sampling, answered, question
+from sftmill.core import AskStep, Desk, Drop, Row, answered, question, sampling
 
 UNANSWERABLE = {"zh": "资料未提及", "en": "not in the material"}
 """What the prompts tell a model to write when the passage holds no answer."""
@@ -52,7 +52,7 @@ class SelfQAAnswers(AskStep):
             desk.prompt("answer", question=text),
             to=self.to,
             schema=QuotedAnswer,
-            sampling=Sampling(temperature=self.temperature, max_tokens=self.max_tokens),
+            sampling=sampling(self.temperature, self.max_tokens),
         )
         reply = replies[0]
         data: QuotedAnswer = reply.data

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field, create_model
 
-from sftmill.core import AskStep, Desk, Drop, Row, Sampling, asked
+from sftmill.core import AskStep, Desk, Drop, Row, asked, sampling
 from sftmill.text import length
 
 UNITS_PER_QUESTION = {"zh": 150, "en": 80}
@@ -71,7 +71,7 @@ class SelfQAQuestions(AskStep):
             desk.prompt("questions", count=count),
             to=self.to,
             schema=question_list(count),
-            sampling=Sampling(temperature=self.temperature, max_tokens=self.max_tokens),
+            sampling=sampling(self.temperature, self.max_tokens),
         )
         questions = list(dict.fromkeys(filter(None, map(tidy, replies[0].data.questions))))
         if not questions:

@@ -1,6 +1,6 @@
 """An answer for every question."""
 
-from sftmill.core import AskStep, Desk, Row, Sampling, answered, turns
+from sftmill.core import AskStep, Desk, Row, answered, sampling, turns
 
 
 class Respond(AskStep):
@@ -21,6 +21,5 @@ class Respond(AskStep):
         messages = turns(row)
         if messages and messages[-1]["role"] == "assistant":
             messages = messages[:-1]
-        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
-        reply = (await desk.ask(messages, to=self.to, sampling=sampling))[0]
+        reply = (await desk.ask(messages, to=self.to, sampling=sampling(self.temperature, self.max_tokens)))[0]
         return answered(row, reply.text, reply.reasoning)
