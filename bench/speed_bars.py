@@ -257,9 +257,9 @@ def queueing_server(setting: Setting) -> Result:
 
 
 def memory(setting: Setting) -> list[Result]:
-    """Peak memory of all processes at 10,000 rows, and at 200,000 (quick: 20,000)."""
+    """Peak memory of all processes at 10,000 rows, and at 200,000 (quick: 12,000)."""
     first = one_prompt(setting)
-    rows = 200_000 if setting.full else 20_000
+    rows = 200_000 if setting.full else 12_000
     say(f"memory: {rows:,} rows")
     with Mock(setting.mock, latency_ms=LATENCY_MS) as mock:
         job = Job(setting.room("memory"), rows, mock.url, concurrency=IN_FLIGHT)
@@ -276,7 +276,7 @@ def memory(setting: Setting) -> list[Result]:
             note=peaks(first["usage"]),
         ),
         Result(
-            "memory_200k" if setting.full else "memory_20k",
+            "memory_200k" if setting.full else "memory_12k",
             peak(usage),
             400,
             unit="MB",

@@ -138,3 +138,20 @@ def test_an_edited_prompt_changes_its_step_and_what_follows(folder):
     (own / "answer.zh.md").write_text("{{ passage }}\n\n{{ question }}", "utf-8")
     after = [stage.fingerprint for stage in plan(folder, with_prompts).stages["books"]]
     assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 5 + [False] * 2
+
+
+def test_problems_of_the_file_and_of_the_plan_are_told_together(folder):
+    text = (
+        BASE.replace("- split", "- split: {sizes: 3}")
+        .replace("- grounded", "- groundd")
+        .replace("- selfqa_answers", "- selfqa_answers: {to: techer}")
+        .replace("folder: docs", "folder: dosc")
+    )
+    path = folder / "recipe.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(RecipeError) as caught:
+        make_plan(load_recipe(path, lenient=True), folder / "run")
+    found = caught.value.problems
+    assert [problem.split(": ")[0] for problem in found] == [f"recipe.yaml:{n}" for n in (7, 8, 11, 12)]
+    for word in ("dosc", "'size'", "'teacher'", "'grounded'"):
+        assert any(word in problem for problem in found), word

@@ -71,7 +71,7 @@ def planned(recipe: Path, run_dir: Path | None, changes: list[str] | None, allow
     """Return a recipe that was read, and its run folder."""
     from sftmill.recipe import load_recipe
 
-    loaded = load_recipe(recipe, changes, allow_code)
+    loaded = load_recipe(recipe, changes, allow_code, lenient=True)  # the plan tells all problems at once
     return loaded, run_dir or Path("runs") / loaded.name
 
 
@@ -116,6 +116,9 @@ def run(
     run_dir: RunDirOption = None,
     changes: SetOption = None,
     allow_code: CodeOption = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Read only so many rows from each source, to try it.")
+    ] = None,
     accept_carrier: Annotated[
         bool,
         typer.Option(
@@ -135,7 +138,7 @@ def run(
         for name in sorted({settings.local for settings in loaded.models.values() if settings.local}):
             fetch(name, accept_carrier=True)
     with Display() as display:
-        manifest = run_recipe(loaded, folder, watch=display)
+        manifest = run_recipe(loaded, folder, watch=display, limit=limit)
     console().print(manifest_text(manifest, folder), highlight=False)
 
 

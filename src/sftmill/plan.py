@@ -61,10 +61,15 @@ class _Planner:
 
     def plan(self) -> Plan:
         """Check everything; return the plan or raise with all that is wrong."""
+        self.problems += self.recipe.problems
         for stream in self._ordered():
-            self._stream(stream)
+            if not stream.broken and all(name in self.columns for name in (*stream.sources, *stream.inputs.values())):
+                self._stream(stream)
+            else:
+                self._broken_stream(stream)
         for role, settings in self.recipe.models.items():
-            self._role(role, settings)
+            if role not in self.recipe.broken_roles:
+                self._role(role, settings)
         self._budget()
         if self.problems:
             name = self.recipe.path.name
@@ -80,6 +85,8 @@ class _Planner:
         done: list[Stream] = []
         names: set[str] = set()
         waiting = list(self.recipe.streams.values())
+        for stream in waiting:
+            names.update(n for n in (*stream.sources, *stream.inputs.values()) if n not in self.recipe.streams)
         while waiting:
             ready = [s for s in waiting if names.issuperset([*s.sources, *s.inputs.values()])]
             if not ready:
@@ -134,6 +141,16 @@ class _Planner:
         self.columns[stream.name] = columns
         self.possible[stream.name] = possible
         self.made.sensitivity[stream.name] = sensitivity
+
+    def _broken_stream(self, stream: Stream) -> None:
+        """Say of a stream that could not be read whole, or that starts from one, what does not need its columns."""
+        entries = with_companions(stream.steps)
+        _, _, sensitivity = self._start(stream, entries)
+        self.made.sensitivity[stream.name] = sensitivity
+        for entry in entries:
+            self._asks(stream, entry, sensitivity)
+            for problem in entry.step.problems():
+                self.wrong(entry.line, f"step {entry.name!r}: {problem}")
 
     def _shape(self, stream: Stream, entries: list[StepEntry]) -> None:
         """Check that a stream starts with a source or with other streams, and has no second source."""
@@ -198,6 +215,8 @@ class _Planner:
 
     def _leak(self, entry: StepEntry, role: str, sensitivity: Sensitivity) -> None:
         """Check that a role may see what the step would show it."""
+        if role in self.recipe.broken_roles:
+            return
         allowed = accepts(self.recipe.models[role])
         if STRICTNESS[sensitivity] > STRICTNESS[allowed]:
             where = ", ".join(host(url) for url in self.recipe.models[role].endpoint) or role
@@ -249,7 +268,7 @@ class _Planner:
         """Check that a cap in money can be kept."""
         if self.recipe.budget.money is None:
             return
-        for role in self.made.roles:
+        for role in self.made.roles.keys() - self.recipe.broken_roles:
             settings = self.recipe.models[role]
             if settings.price is None and settings.endpoint:
                 self.wrong(

@@ -60,6 +60,8 @@ class Stream:
     where: Condition | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     """Side inputs of its whole-data steps: name -> stream."""
+    broken: bool = False
+    """Whether something in it could not be read; the plan then says no more about it."""
 
 
 @dataclass(slots=True)
@@ -79,6 +81,9 @@ class Recipe:
     model_lines: dict[str, int] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
     """The recipe with every default spelled out, as plain values."""
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    """What is wrong with the file itself, as (line, text); only a recipe read leniently has any."""
+    broken_roles: set[str] = field(default_factory=set)
 
     def line(self, number: int) -> str:
         """Return how messages name a line of the recipe."""
@@ -90,13 +95,19 @@ STREAM_KEYS = ("from", "where", "inputs", "steps")
 FINISH = "finish"
 
 
-def load_recipe(path: Path, changes: list[str] | None = None, allow_code: bool = False) -> Recipe:
+def load_recipe(
+    path: Path, changes: list[str] | None = None, allow_code: bool = False, lenient: bool = False
+) -> Recipe:
     """Read a recipe file; `changes` are "a.b.c=value" replacements from the command line.
 
     Raises RecipeError with all problems that the file itself shows, each with its line.
-    `allow_code` permits `use: file.py:Class`, which runs that file.
+    `allow_code` permits `use: file.py:Class`, which runs that file. With `lenient` the problems
+    are left in the recipe, for the plan to tell them together with its own.
     """
-    return _Reader(path, allow_code).read(changes or [])
+    recipe = _Reader(path, allow_code).read(changes or [])
+    if recipe.problems and not lenient:
+        raise RecipeError([f"{path.name}:{line}: {text}" for line, text in sorted(recipe.problems)])
+    return recipe
 
 
 class _Reader:
@@ -107,13 +118,14 @@ class _Reader:
         self.folder = path.resolve().parent
         self.allow_code = allow_code
         self.problems: list[tuple[int, str]] = []
+        self.broken_roles: set[str] = set()
 
     def wrong(self, line: int, text: str) -> None:
         """Note a problem."""
         self.problems.append((line, text))
 
     def read(self, changes: list[str]) -> Recipe:
-        """Return the recipe, or raise RecipeError with all problems in the order of the lines."""
+        """Return the recipe with all its problems; raises RecipeError where there is nothing to go on with."""
         top = self._parse()
         for change in changes:
             self._apply(top, change)
@@ -134,9 +146,9 @@ class _Reader:
         )
         if isinstance(models := top.get("models"), CommentedMap):
             recipe.model_lines = {role: line_of(models, role) for role in models}
-        if self.problems:
-            raise RecipeError([f"{self.path.name}:{line}: {text}" for line, text in sorted(self.problems)])
-        recipe.resolved = resolve(recipe, top)
+        recipe.problems, recipe.broken_roles = self.problems, self.broken_roles
+        if not self.problems:
+            recipe.resolved = resolve(recipe, top)
         return recipe
 
     def _parse(self) -> CommentedMap:
@@ -215,7 +227,12 @@ class _Reader:
         if not isinstance(models, CommentedMap):
             self.wrong(line_of(top, "models"), "models: must be a mapping of role names to settings")
             return {}
-        roles = {role: self._model(ModelSettings, models, role, f"models.{role}") for role in models}
+        roles = {}
+        for role in models:
+            before = len(self.problems)
+            roles[role] = self._model(ModelSettings, models, role, f"models.{role}")
+            if len(self.problems) > before:
+                self.broken_roles.add(role)
         for role, settings in roles.items():
             if settings.scripted and not Path(settings.scripted).is_absolute():
                 roles[role] = settings.model_copy(update={"scripted": str(self.folder / settings.scripted)})
@@ -277,7 +294,14 @@ class _Reader:
     def _stream(self, name: str, value: Any, line: int) -> Stream:
         """Return one stream: a list of steps, or a mapping with from, where, inputs and steps."""
         stream = Stream(name, line)
-        steps = value
+        before = len(self.problems)
+        self._fill(stream, value)
+        stream.broken = len(self.problems) > before
+        return stream
+
+    def _fill(self, stream: Stream, value: Any) -> None:
+        """Read a stream's keys and steps."""
+        name, steps = stream.name, value
         if isinstance(value, CommentedMap):
             self._unknown_keys(value, STREAM_KEYS, f"stream {name!r}")
             sources = value.get("from", [])
@@ -292,12 +316,12 @@ class _Reader:
                     self.wrong(line_of(value, "where"), f"stream {name!r}: `where` needs `from`")
             steps = value.get("steps", CommentedSeq())
         if not isinstance(steps, CommentedSeq):
-            self.wrong(line, f"stream {name!r}: must be a list of steps, or a mapping with {', '.join(STREAM_KEYS)}")
-            return stream
+            keys = ", ".join(STREAM_KEYS)
+            self.wrong(stream.line, f"stream {name!r}: must be a list of steps, or a mapping with {keys}")
+            return
         for index, item in enumerate(steps):
             if entry := self._step(name, item, item_line(steps, index)):
                 stream.steps.append(entry)
-        return stream
 
     def _step(self, stream: str, item: Any, line: int) -> StepEntry | None:
         """Return one step: a name, `{name: {settings}}` or `{use: file.py:Class, ...settings}`."""

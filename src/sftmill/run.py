@@ -114,16 +114,18 @@ def run_recipe(
     run_dir: Path,
     watch: Watcher | None = None,
     providers: Mapping[str, Any] | None = None,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Run a recipe to its end, or go on where an earlier run of it stopped; return the manifest.
 
+    `limit` takes only so many rows from each source, to try a recipe; without it the same command goes on to the end.
     `providers` replaces the endpoints of roles, for tests. Raises RecipeError before anything is
     spent, and RunStopped (with all answers kept) when the run ends early.
     """
     plan = make_plan(recipe, run_dir)
     directory = RunDirectory(run_dir)
     with directory.locked():
-        return run_loop(_Work(plan, directory, watch, providers).run())
+        return run_loop(_Work(plan, directory, watch, providers, limit).run())
 
 
 def run_loop(main: Any) -> Any:
@@ -169,7 +171,9 @@ class _Work:
         directory: RunDirectory,
         watch: Watcher | None,
         providers: Mapping[str, Any] | None,
+        limit: int | None,
     ):
+        self.limit = limit
         self.plan = plan
         self.recipe = plan.recipe
         self.directory = directory
@@ -211,7 +215,9 @@ class _Work:
                 providers=self.providers,
             )
             run_settings = self.recipe.run
-            self.engine = LocalEngine(self._desk, self._window(), run_settings.failure_ceiling, run_settings.processes)
+            self.engine = LocalEngine(
+                self._desk, self._window(), run_settings.failure_ceiling, run_settings.processes, self.limit
+            )
             self.directory.log("started", version=__version__, recipe=self.recipe.name, pid=os.getpid())
             self._catch_interrupts()
             ticker = asyncio.create_task(self._tick())
@@ -376,6 +382,7 @@ class _Work:
             "python": platform.python_version(),
             "platform": platform.platform(),
             "arguments": sys.argv[1:],
+            "limit": self.limit,
             "started": round(self.started, 3),
             "seconds": round(time.time() - self.started, 3),
             "models": {

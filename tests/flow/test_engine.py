@@ -251,3 +251,17 @@ def test_a_careless_except_cannot_swallow_a_drop(tmp_path):
     rows, engine = run(stages(tmp_path, Numbers(count=2), Careless()), FakeDesk())
     assert rows == []
     assert engine.counts()[f"{tmp_path.name}/02-careless"].dropped == {"meant": 2}
+
+
+@pytest.mark.parametrize("steps", [(Numbers(count=1200), Echo()), (Numbers(count=1200), Twins(), Echo())])
+def test_a_limit_reads_only_so_many_rows_and_the_rest_follows_without_it(tmp_path, steps):
+    chain = stages(tmp_path, *steps)
+    desk = FakeDesk()
+    engine = LocalEngine(lambda stage, row: desk, 32, processes=2, limit=7)
+    for _ in range(2):
+        shards = asyncio.run(engine.run("numbers", "zh", chain, {}))
+        assert len(list(shards.rows())) == 7
+    assert len(desk.asked) == 7
+    assert all(counts.balanced() for counts in engine.counts().values())
+    rows, _ = run(chain, desk)
+    assert len(rows) == 1200 * (len(steps) - 1)

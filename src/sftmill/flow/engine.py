@@ -23,7 +23,8 @@ class LocalEngine:
     """Runs streams on this machine.
 
     `desk` makes the desk for a stage and a row (None for whole-data steps), `window` bounds the
-    rows on their way in each pass, `ceiling` is the share of failed rows past which a pass stops.
+    rows on their way in each pass, `ceiling` is the share of failed rows past which a pass stops,
+    `limit` the number of rows that is read from each source (None = all).
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class LocalEngine:
         window: int,
         ceiling: float = 1.0,
         processes: int | None = None,
+        limit: int | None = None,
     ):
         self.desk = desk
         self.window = window
         self.ceiling = ceiling
         self.processes = processes or usable_cores()
+        self.limit = limit
         self.passes: list[tuple[list[Stage], Callable[[], list[Counts]]]] = []
         self.streaming: list[StreamingPass] = []
 
@@ -67,7 +70,7 @@ class LocalEngine:
         at = 0
         if stages[0].shape == "source":
             at = leading_row_stages(stages)
-            reading = ReadingPass(stages[:at], stream, lang, workers if at > 1 else None)
+            reading = ReadingPass(stages[:at], stream, lang, workers if at > 1 else None, limit=self.limit)
             self.passes.append((reading.stages, reading.counts))
             shards = reading.run()
         else:

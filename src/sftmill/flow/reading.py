@@ -32,6 +32,7 @@ class ReadingPass:
 
     Only the last stage's rows are written. A shard ends after `shard_rows` rows, or with a root
     row when it is half full, so that a change in one long document leaves the others' shards alone.
+    With a `limit`, reading ends once so many rows are there.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class ReadingPass:
         lang: str,
         workers: Workers | None,
         shard_rows: int = SHARD_ROWS,
+        limit: int | None = None,
     ):
         self.stages = stages
         self.stream = stream
         self.lang = lang
         self.workers = workers
         self.shard_rows = shard_rows
+        self.limit = limit
         self.live = [Counts() for _ in stages]
 
     def counts(self) -> list[Counts]:
@@ -75,18 +78,25 @@ class ReadingPass:
             walks = self.workers is not None and isinstance(row, dict)
             task = asyncio.create_task(self.workers.walk(1, len(self.stages), row, ())) if walks else None
             ahead.append((row, task))
-            while len(ahead) >= most:
+            while len(ahead) >= most and not packer.full:
                 async for shard in packer.add(*ahead.popleft()):
                     yield shard
-        while ahead:
+            if packer.full:
+                break
+        while ahead and not packer.full:
             async for shard in packer.add(*ahead.popleft()):
                 yield shard
+        for _, task in ahead:
+            if task:
+                task.cancel()
         async for shard in packer.finish():
             yield shard
         self._remove_leftovers(packer.index)
         done = {
             "listing": listing.digest,
+            "listed": listing.number if self.limit else None,
             "fingerprint": self.stages[-1].fingerprint,
+            "limit": self.limit,
             "shards": packer.index,
             "counts": {stage.key: counts.as_dict() for stage, counts in zip(self.stages, self.live, strict=True)},
         }
@@ -98,7 +108,7 @@ class ReadingPass:
             noted = orjson.loads((self.folder / DONE_FILE).read_bytes())
         except (OSError, orjson.JSONDecodeError):
             return None
-        same = noted["fingerprint"] == self.stages[-1].fingerprint
+        same = noted["fingerprint"] == self.stages[-1].fingerprint and noted["limit"] == self.limit
         whole = noted["shards"] == len(shard_files(self.folder))
         return noted if same and whole and not any(c["failed"] for c in noted["counts"].values()) else None
 
@@ -106,7 +116,8 @@ class ReadingPass:
         """Tell whether the source still lists the rows of the earlier run."""
         listing = Listing()
         async for _ in self._pull(listing):
-            pass
+            if listing.number == earlier["listed"]:
+                break
         return listing.digest == earlier["listing"]
 
     async def _pull(self, listing: "Listing") -> AsyncIterator[Row | Fate]:
@@ -141,9 +152,11 @@ class Listing:
 
     def __init__(self) -> None:
         self.digest = ""
+        self.number = 0
 
     def add(self, name: str) -> None:
         """Take in one more id."""
+        self.number += 1
         self.digest = content_hash(self.digest, name)
 
 
@@ -153,6 +166,10 @@ class Packer:
     def __init__(self, reading: ReadingPass, listing: Listing):
         self.reading = reading
         self.index = 0
+        self.packed = 0
+        """Rows written so far."""
+        self.full = False
+        """Set when the limit is reached."""
         self.rows: list[Row] = []
         self.lost: list[Fate] = []
         self.counts = [Counts() for _ in reading.stages]
@@ -179,8 +196,21 @@ class Packer:
             for fate in walked.lost:
                 self._lose(fate)
             self.rows.extend(row for _, row in walked.out)
+        self._keep_to_limit()
         while len(self.rows) >= whole:
             yield await self._write(whole)
+
+    def _keep_to_limit(self) -> None:
+        """Drop the rows beyond the limit, with that reason."""
+        if self.reading.limit is None or self.packed + len(self.rows) < self.reading.limit:
+            return
+        self.full = True
+        room = self.reading.limit - self.packed
+        last = len(self.counts) - 1
+        for row in self.rows[room:]:
+            self.counts[last].out -= 1
+            self._lose(Fate(last, (), "dropped", row, "over_limit", {"limit": self.reading.limit}))
+        del self.rows[room:]
 
     def _lose(self, fate: Fate) -> None:
         """Note a row that is dropped or has failed."""
@@ -199,6 +229,7 @@ class Packer:
     async def _write(self, number: int) -> tuple[int, Path]:
         """Write the first `number` rows as the next shard."""
         rows, self.rows = self.rows[:number], self.rows[number:]
+        self.packed += number
         lost, self.lost = self.lost, []
         counts, self.counts = self.counts, [Counts() for _ in self.counts]
         for into, more in zip(self.reading.live, counts, strict=True):
