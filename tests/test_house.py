@@ -25,6 +25,7 @@ LAYERS = [
     {"steps"},
     {"recipe"},
     {"plan"},
+    {"run_directory"},
     {"run"},
     {"progress", "starter", "doctor"},
     {"show"},

@@ -13,7 +13,8 @@ from served import command, manifest_of, project, rows_of, serving, start
 from sftmill.core import answer, question
 from sftmill.errors import BudgetExhausted, LeakRefused, LedgerError
 from sftmill.recipe import load_recipe
-from sftmill.run import RunDirectory, run_recipe
+from sftmill.run import run_recipe
+from sftmill.run_directory import RunDirectory
 
 
 def go(recipe: Path, run_dir: Path) -> dict:

@@ -148,7 +148,7 @@ def status(run_dir: RunArgument, follow: Annotated[bool, typer.Option("--follow"
     import time
 
     from sftmill.progress import Display, render
-    from sftmill.run import read_status
+    from sftmill.run_directory import read_status
 
     now = read_status(run_dir)
     if follow and now["alive"]:

@@ -205,7 +205,7 @@ class Output:
         """Take in a row, a batch, a dropped row or one that failed."""
         if isinstance(item, Dropped):
             self.lost.append(Fate(0, (len(self.lost),), "dropped", item.row, item.reason, item.facts))
-            self.counts.dropped[item.reason] = self.counts.dropped.get(item.reason, 0) + 1
+            self.counts.lose("dropped", item.reason)
         elif isinstance(item, Fate):
             self.lost.append(item._replace(place=(len(self.lost),)))
         elif isinstance(item, dict):

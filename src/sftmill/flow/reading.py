@@ -189,10 +189,7 @@ class Packer:
                 yield await self._write(len(self.rows))
             walked = await task
             for number, rows_in, born, out in walked.passed:
-                counts = self.counts[number]
-                counts.rows_in += rows_in
-                counts.born += born
-                counts.out += out
+                self.counts[number].moved(rows_in, born, out)
             for fate in walked.lost:
                 self._lose(fate)
             self.rows.extend(row for _, row in walked.out)
@@ -214,11 +211,7 @@ class Packer:
 
     def _lose(self, fate: Fate) -> None:
         """Note a row that is dropped or has failed."""
-        counts = self.counts[fate.step]
-        if fate.kind == "dropped":
-            counts.dropped[fate.reason] = counts.dropped.get(fate.reason, 0) + 1
-        else:
-            counts.failed += 1
+        self.counts[fate.step].lose(fate.kind, fate.reason)
         self.lost.append(fate)
 
     async def finish(self) -> AsyncIterator[tuple[int, Path]]:

@@ -50,6 +50,19 @@ class Counts:
         for reason, number in other.dropped.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + number
 
+    def moved(self, rows_in: int, born: int, out: int) -> None:
+        """Count rows that went through."""
+        self.rows_in += rows_in
+        self.born += born
+        self.out += out
+
+    def lose(self, kind: str, reason: str) -> None:
+        """Count a row that is "dropped" for a reason or has "failed"."""
+        if kind == "failed":
+            self.failed += 1
+        else:
+            self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, reasons sorted."""
         return {

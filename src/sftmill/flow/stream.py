@@ -206,10 +206,7 @@ class StreamingPass:
         assert self.workers is not None
         walked = await self.workers.walk(self.offset + at, self.offset + end, row, place)
         for number, rows_in, born, out in walked.passed:
-            counts = shard.counts[number - self.offset]
-            counts.rows_in += rows_in
-            counts.born += born
-            counts.out += out
+            shard.counts[number - self.offset].moved(rows_in, born, out)
         for fate in walked.lost:
             self._lose(shard, fate._replace(step=fate.step - self.offset))
         if walked.out and self.stages[end - 1].kept:
@@ -245,11 +242,9 @@ class StreamingPass:
     def _lose(self, shard: OpenShard, fate: Fate) -> None:
         """Note a row that is dropped or has failed."""
         shard.lost.append(fate)
-        counts = shard.counts[fate.step]
+        shard.counts[fate.step].lose(fate.kind, fate.reason)
         if fate.kind == "dropped":
-            counts.dropped[fate.reason] = counts.dropped.get(fate.reason, 0) + 1
             return
-        counts.failed += 1
         total = self.counts()[fate.step]
         if total.rows_in >= CEILING_FROM and total.failed > self.ceiling * total.rows_in:
             raise FailureCeiling(
