@@ -24,6 +24,7 @@ LAYERS = [
     {"flow"},
     {"steps"},
     {"recipe"},
+    {"recipe_reader"},
     {"plan"},
     {"run_directory"},
     {"run"},

@@ -4,7 +4,7 @@ import pytest
 
 from sftmill.errors import RecipeError
 from sftmill.plan import make_plan
-from sftmill.recipe import load_recipe
+from sftmill.recipe_reader import load_recipe
 
 BASE = """\
 name: small

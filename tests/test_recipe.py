@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sftmill.errors import RecipeError
 from sftmill.flow.where import Condition
-from sftmill.recipe import load_recipe
+from sftmill.recipe_reader import load_recipe
 
 GOOD = """\
 name: small

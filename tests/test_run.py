@@ -12,7 +12,7 @@ from fake_endpoint import Fault
 from served import command, manifest_of, project, rows_of, serving, start
 from sftmill.core import answer, question
 from sftmill.errors import BudgetExhausted, LeakRefused, LedgerError
-from sftmill.recipe import load_recipe
+from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
 from sftmill.run_directory import RunDirectory
 

@@ -31,7 +31,7 @@ from sftmill.core import (
 )
 from sftmill.flow.shards import ShardList, shard_files
 from sftmill.models.scripted import ScriptedProvider
-from sftmill.recipe import load_recipe
+from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
 from sftmill.steps import STEPS
 from sftmill.text import tokens

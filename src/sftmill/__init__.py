@@ -25,7 +25,7 @@ _HOMES = {
     "Source": "core",
     "Step": "core",
     "WholeStep": "core",
-    "load_recipe": "recipe",
+    "load_recipe": "recipe_reader",
     "make_plan": "plan",
     "run_recipe": "run",
 }
@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     )
     from sftmill.errors import SftmillError
     from sftmill.plan import make_plan
-    from sftmill.recipe import Recipe, load_recipe
+    from sftmill.recipe import Recipe
+    from sftmill.recipe_reader import load_recipe
     from sftmill.run import run_recipe
     from sftmill.steps import STEPS
 

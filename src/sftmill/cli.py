@@ -69,7 +69,7 @@ def console() -> Any:
 
 def planned(recipe: Path, run_dir: Path | None, changes: list[str] | None, allow_code: bool) -> tuple[Any, Path]:
     """Return a recipe that was read, and its run folder."""
-    from sftmill.recipe import load_recipe
+    from sftmill.recipe_reader import load_recipe
 
     loaded = load_recipe(recipe, changes, allow_code, lenient=True)  # the plan tells all problems at once
     return loaded, run_dir or Path("runs") / loaded.name

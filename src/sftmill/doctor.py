@@ -38,7 +38,7 @@ def examine(recipe: Path | None, changes: list[str] | None = None) -> list[Findi
     """Look at this machine and, with a recipe, ask each endpoint a handful of tiny questions."""
     findings = machine()
     if recipe is not None:
-        from sftmill.recipe import load_recipe
+        from sftmill.recipe_reader import load_recipe
         from sftmill.run import run_loop
 
         loaded = load_recipe(recipe, changes)

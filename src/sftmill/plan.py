@@ -22,7 +22,8 @@ from sftmill.flow.stage import Stage
 from sftmill.models.prompt import Prompts
 from sftmill.models.roles import accepts
 from sftmill.models.settings import ModelSettings, Sensitivity
-from sftmill.recipe import Recipe, StepEntry, Stream, nearest
+from sftmill.recipe import Recipe, StepEntry, Stream
+from sftmill.recipe_reader import nearest
 from sftmill.text import content_hash
 
 
