@@ -37,7 +37,7 @@ demo: setup model
 	$(BIN)/sftmill run recipes/demo.yaml --run-dir runs/demo $(DEMO_MODEL) $(if $(PASSAGES),--limit $(PASSAGES))
 	@echo
 	$(BIN)/sftmill show runs/demo -n 3
-	$(BIN)/sftmill show runs/demo --dropped -n 2
+	$(BIN)/sftmill show runs/demo books/grounded --dropped -n 2
 
 test: setup
 	$(BIN)/python -m pytest -m "not browser and not ray"

@@ -64,7 +64,7 @@ def console() -> Any:
     """Return the console for results, which go to standard output."""
     from rich.console import Console
 
-    return Console(soft_wrap=True)
+    return Console()
 
 
 def planned(recipe: Path, run_dir: Path | None, changes: list[str] | None, allow_code: bool) -> tuple[Any, Path]:

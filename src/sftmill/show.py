@@ -17,8 +17,10 @@ from sftmill.flow.losses import read_losses
 from sftmill.flow.shards import ShardList, shard_files
 from sftmill.progress import clock, reasons
 
-HIDDEN = ("id", "root", "parents", "stream", "source_hash", "sensitivity")
-"""Columns that say who a row is rather than what it says; shown in one line."""
+HIDDEN = ("id", "root", "parents", "stream", "source_hash", "sensitivity", "lang", "title")
+"""Columns that say who a row is rather than what it says."""
+FIRST = ("reason", "facts", "messages", "quotations", "grounded", "source", "title_path")
+"""What people look for comes first, the passage and the rest after it."""
 LONGEST = 600
 """Characters of a value that are shown."""
 
@@ -121,17 +123,17 @@ def rows_text(run_dir: Path, stage: str, kind: str, number: int, reason: str = "
 def row_panel(where: str, row: Row) -> Panel:
     """Return one row, its conversation as people read it."""
     lines = []
-    for name, value in row.items():
-        if name in HIDDEN or value in (None, [], ""):
+    for name in [*FIRST, *(name for name in row if name not in (*FIRST, *HIDDEN))]:
+        value = row.get(name)
+        if value is None or value in ([], "", {}):
             continue
         if name == "messages":
-            lines += [f"[bold]{m['role']}[/]: {escape(cut(m['content'] or ''))}" for m in value]
+            lines += [f"[bold]{turn['role']}[/]: {escape(cut(turn['content'] or ''))}" for turn in value]
         elif name == "reason":
             lines.append(f"[yellow]{name}[/]: {escape(cut(value))}")
-        elif isinstance(value, list):
-            lines.append(f"[cyan]{name}[/]: {escape(cut(' / '.join(str(v) for v in value)))}")
-        elif value != {}:
-            lines.append(f"[cyan]{name}[/]: {escape(cut(str(value)))}")
+        else:
+            text = " / ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+            lines.append(f"[cyan]{name}[/]: {escape(cut(text))}")
     return Panel("\n".join(lines), title=f"{where} {row['id'][:12]}", title_align="left", border_style="dim")
 
 
