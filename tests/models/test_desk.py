@@ -18,6 +18,7 @@ from sftmill.errors import (
     EndpointGone,
     LeakRefused,
     RecipeError,
+    RunStopped,
     ServerFault,
     Truncated,
     Unparsable,
@@ -570,3 +571,22 @@ def test_calls_about_one_passage_go_to_one_replica_and_a_book_spreads_over_all()
     assert affinity(passage="甲", id="1") == affinity(passage="甲", id="2")
     assert affinity(passage="甲") != affinity(passage="乙")
     assert affinity(id="1") == affinity(id="2") == "one book"
+
+
+def test_a_call_that_rests_before_it_is_repeated_ends_at_once_when_the_run_stops(tmp_path):
+    async def scenario():
+        denied = Fault(429, {"error": {"message": "slow down"}}, retry_after=300)
+        async with FakeEndpoint(by_body=lambda body: denied) as server:
+            with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+                settings = {"teacher": ModelSettings(endpoint=server.url, model="m")}
+                async with Models(settings, ledger, Budget(BudgetSettings(), {})) as models:
+                    call = asyncio.create_task(models.desk("respond", None, {"id": "1"}, "run").ask("hello"))
+                    while not server.total:  # noqa: ASYNC110 (the server counts, it signals nothing)
+                        await asyncio.sleep(0.005)
+                    await asyncio.sleep(0.02)
+                    models.stop(RunStopped("enough"))
+                    async with asyncio.timeout(5):
+                        with pytest.raises(RunStopped, match="enough"):
+                            await call
+
+    asyncio.run(scenario())

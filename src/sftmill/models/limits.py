@@ -7,6 +7,7 @@ again; when no lane is left, calls wait, for as long as the role's patience last
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -61,6 +62,7 @@ class Lanes:
         ]
         self.patience = patience
         self.stopped: SftmillError | None = None
+        self._ended = asyncio.Event()
         """Why no call can be made any more."""
         self._clock = clock
         self._retries: deque[Waiter] = deque()
@@ -305,9 +307,16 @@ class Lanes:
         self._check_all_down(self._clock())
         self._pump_all()
 
+    async def rest(self, seconds: float) -> None:
+        """Wait before a call is repeated; ends early when nothing more is to be sent."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+
     def stop(self, error: SftmillError, waiting: Sequence[Waiter] = ()) -> None:
         """Send nothing more: whoever waits for a place, or asks for one later, gets `error`."""
         self.stopped = error
+        self._ended.set()
         for waiter in [*waiting, *self._retries, *(w for lane in self.lanes for w in lane.queue)]:
             if not waiter.future.done():
                 waiter.future.set_exception(error)

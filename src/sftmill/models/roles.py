@@ -1,6 +1,5 @@
 """A role: its settings, its lanes, what it counts, and how one request is sent until it is answered."""
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -258,7 +257,7 @@ class Role:
                         raise
                     pause = self._pause(trouble)
                 if pause:
-                    await asyncio.sleep(pause)
+                    await lanes.rest(pause)
                 retry = True
             except BaseException:
                 lanes.cancelled(permit)
