@@ -18,13 +18,13 @@ Snapshot = dict[str, Any]
 
 def render(snapshot: Snapshot) -> Group:
     """Return a snapshot as a table of steps, a table of models and a line about time and money."""
-    return Group(steps_table(snapshot), models_table(snapshot), Text(summary(snapshot), style="bold"))
+    return Group(steps_table(snapshot), Text(), models_table(snapshot), Text(), Text(summary(snapshot), style="bold"))
 
 
 def steps_table(snapshot: Snapshot) -> Table:
     """Return what became of the rows, step by step."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("step", "in", "out", "dropped", "failed"):
+    for name in ("step", "in", "out", "failed", "dropped"):
         table.add_column(name, justify="left" if name in ("step", "dropped") else "right")
     for key, counts in snapshot["stages"].items():
         failed = counts["failed"]
@@ -32,8 +32,8 @@ def steps_table(snapshot: Snapshot) -> Table:
             key,
             f"{counts['in']:,}",
             f"{counts['out']:,}",
-            Text(reasons(counts["dropped"]), style="yellow" if counts["dropped"] else ""),
             Text(f"{failed:,}" if failed else "", style="red" if failed else ""),
+            Text(reasons(counts["dropped"]), style="yellow" if counts["dropped"] else ""),
         )
     return table
 

@@ -15,7 +15,7 @@ from sftmill.core import Row
 from sftmill.errors import RunError
 from sftmill.flow.losses import read_losses
 from sftmill.flow.shards import ShardList, shard_files
-from sftmill.progress import clock, reasons
+from sftmill.progress import clock, steps_table
 
 HIDDEN = ("id", "root", "parents", "stream", "source_hash", "sensitivity", "lang", "title")
 """Columns that say who a row is rather than what it says."""
@@ -52,12 +52,11 @@ def plan_text(plan: Mapping[str, Any]) -> RenderableType:
 
 def manifest_text(manifest: Mapping[str, Any], run_dir: Path) -> RenderableType:
     """Return what a finished run made, at what cost, and where it is."""
-    table = table_of("step", "in", "out", "dropped", "failed")
-    for key, counts in manifest["counts"].items():
-        table.add_row(
-            key, f"{counts['in']:,}", f"{counts['out']:,}", reasons(counts["dropped"]), f"{counts['failed'] or ''}"
-        )
-    lines = [Text("done", style="bold green"), table]
+    lines: list[RenderableType] = [
+        Text("done", style="bold green"),
+        steps_table({"stages": manifest["counts"]}),
+        Text(),
+    ]
     tokens = sum(s["prompt_tokens"] + s["completion_tokens"] for s in manifest["spent"])
     answers = sum(s["answers"] for s in manifest["spent"])
     made = last_count(manifest)
