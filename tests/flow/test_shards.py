@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.errors import StorageError
+from sftmill.flow.lineage import as_stored
 from sftmill.flow.shards import (
     Counts,
     JoinedShards,
@@ -118,3 +119,18 @@ def test_shards_become_daft_frames_with_their_condition(shards):
     assert ShardList(shards).frame().count_rows() == 12
     even = ShardList(shards, lambda row: row["draw"] % 2 == 0)
     assert even.frame().sum("draw").to_pydict() == {"draw": [66]}
+
+
+LOOSE = st.fixed_dictionaries(
+    {"id": st.just("a")},
+    optional={"score": st.integers(-5, 5) | st.none(), "draw": st.integers(0, 9), "title": st.text() | st.none()},
+)
+
+
+@given(LOOSE)
+def test_a_row_looks_the_same_before_it_is_written_and_after(tmp_path_factory, row):
+    path = tmp_path_factory.mktemp("s") / "00000.parquet"
+    made = as_stored(dict(row))
+    write_shard(path, [made], schema_of(["score", "draw", "title"]), Seal("in", "print"))
+    (back,) = read_rows(path)
+    assert repr(sorted(back.items())) == repr(sorted(made.items()))

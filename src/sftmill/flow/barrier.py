@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
 
 import orjson
 import pyarrow as pa
@@ -13,6 +12,7 @@ from sftmill.flow.losses import write_losses
 from sftmill.flow.shards import (
     Counts,
     Seal,
+    ShardFile,
     ShardList,
     hash_file,
     read_seal,
@@ -47,7 +47,7 @@ class Barrier:
         """Return what became of the rows so far."""
         return [self.live]
 
-    async def run(self, inputs: Mapping[str, ShardList]) -> AsyncIterator[tuple[int, Path]]:
+    async def run(self, inputs: Mapping[str, ShardList]) -> AsyncIterator[ShardFile]:
         """Yield the shards of the result; those of an earlier run if nothing has changed."""
         source = await asyncio.to_thread(hash_inputs, inputs)
         if counts := self._earlier(source):
@@ -62,7 +62,7 @@ class Barrier:
             await output.finish()
             self._note(source, output.index)
         for index, path in enumerate(shard_files(self.stage.folder)):
-            yield index, path
+            yield ShardFile(index, path)
 
     def _earlier(self, source: str) -> Counts | None:
         """Return the counts of an earlier run that had the same inputs and came to its end."""

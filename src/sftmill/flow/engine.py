@@ -8,12 +8,11 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
 
 from sftmill.core import Desk, Row
 from sftmill.flow.barrier import Barrier
 from sftmill.flow.reading import ReadingPass
-from sftmill.flow.shards import Counts, ShardList
+from sftmill.flow.shards import Counts, ShardFile, ShardList
 from sftmill.flow.stage import Stage
 from sftmill.flow.stream import StreamingPass
 from sftmill.flow.workers import Workers
@@ -131,13 +130,13 @@ def keep_what_is_needed(stages: list[Stage]) -> list[Stage]:
     return marked
 
 
-async def numbered(rows: ShardList) -> AsyncIterator[tuple[int, Path]]:
+async def numbered(rows: ShardList) -> AsyncIterator[ShardFile]:
     """Yield the files of finished shards with their numbers."""
     for index, path in enumerate(rows.files):
-        yield index, path
+        yield ShardFile(index, path)
 
 
-async def collect(shards: AsyncIterator[tuple[int, Path]]) -> ShardList:
+async def collect(shards: AsyncIterator[ShardFile]) -> ShardList:
     """Wait for the end of a pass and return its shards in order."""
     async with aclosing(shards):
-        return ShardList([path async for _, path in shards])
+        return ShardList([shard.path async for shard in shards])

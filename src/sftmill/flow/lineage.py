@@ -1,16 +1,35 @@
 """Names and descent of rows: ids come from content and ancestry, never from the clock or the worker."""
 
 import orjson
+import pyarrow as pa
 
+from sftmill.columns import COLUMNS
 from sftmill.core import Row
 from sftmill.text import content_hash
+
+FLOATS = tuple(name for name, column in COLUMNS.items() if pa.types.is_floating(column.type))
+
+
+def as_stored(row: Row) -> Row:
+    """Return the row as it would come back from disk: without empty values, and 1 as 1.0 where a column says so.
+
+    A row must look the same to the next step whether it was just made or read by a later run;
+    a prompt that shows a score would otherwise be another question to the ledger.
+    """
+    for name in FLOATS:
+        if type(row.get(name)) is int:
+            row[name] = float(row[name])
+    if None in row.values():
+        return {name: value for name, value in row.items() if value is not None}
+    return row
 
 
 def as_root(row: Row, stream: str, lang: str) -> Row:
     """Return a source's row with its id, which is the hash of what the row says; equal rows have equal ids."""
     content = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
     name = content_hash(content)
-    return {"lang": lang, "sensitivity": "internal", **row, "id": name, "root": name, "parents": [], "stream": stream}
+    base = {"lang": lang, "sensitivity": "internal"}
+    return as_stored({**base, **row, "id": name, "root": name, "parents": [], "stream": stream})
 
 
 def as_child(child: Row, parent: Row, step: str, index: int) -> Row:
@@ -18,7 +37,7 @@ def as_child(child: Row, parent: Row, step: str, index: int) -> Row:
 
     The id is the hash of (parent, step, index), so a rerun gives every child the same name.
     """
-    return {
+    made = {
         **child,
         "id": content_hash(parent["id"], step, str(index)),
         "root": parent["root"],
@@ -27,6 +46,7 @@ def as_child(child: Row, parent: Row, step: str, index: int) -> Row:
         "sensitivity": stricter(child.get("sensitivity"), parent["sensitivity"]),
         "stream": parent["stream"],
     }
+    return as_stored(made)
 
 
 STRICTNESS = {"public": 0, "internal": 1, "secret": 2}

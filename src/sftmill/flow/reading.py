@@ -15,7 +15,16 @@ import orjson
 from sftmill.core import Dropped, Row, Source
 from sftmill.flow.lineage import as_root
 from sftmill.flow.losses import write_losses
-from sftmill.flow.shards import Counts, Seal, schema_of, shard_files, shard_name, write_atomically, write_shard
+from sftmill.flow.shards import (
+    Counts,
+    Seal,
+    ShardFile,
+    schema_of,
+    shard_files,
+    shard_name,
+    write_atomically,
+    write_shard,
+)
 from sftmill.flow.stage import SHARD_ROWS, Stage
 from sftmill.flow.walk import Fate, Walked
 from sftmill.flow.workers import Workers
@@ -61,13 +70,13 @@ class ReadingPass:
         """Where the shards are written."""
         return self.stages[-1].folder
 
-    async def run(self) -> AsyncIterator[tuple[int, Path]]:
+    async def run(self) -> AsyncIterator[ShardFile]:
         """Yield the shards (number, file), those of an earlier run if the source lists the same rows."""
         earlier = self._earlier()
         if earlier and await self._same_listing(earlier):
             self.live = [Counts.from_dict(earlier["counts"][stage.key]) for stage in self.stages]
             for index, path in enumerate(shard_files(self.folder)):
-                yield index, path
+                yield ShardFile(index, path)
             return
         (self.folder / DONE_FILE).unlink(missing_ok=True)
         listing = Listing()
@@ -174,7 +183,7 @@ class Packer:
         self.lost: list[Fate] = []
         self.counts = [Counts() for _ in reading.stages]
 
-    async def add(self, root: Row | Fate, task: asyncio.Task[Walked] | None) -> AsyncIterator[tuple[int, Path]]:
+    async def add(self, root: Row | Fate, task: asyncio.Task[Walked] | None) -> AsyncIterator[ShardFile]:
         """Take in what became of a root row; yield the shards that are full."""
         whole = self.reading.shard_rows
         self.counts[0].rows_in += 1
@@ -214,12 +223,12 @@ class Packer:
         self.counts[fate.step].lose(fate.kind, fate.reason)
         self.lost.append(fate)
 
-    async def finish(self) -> AsyncIterator[tuple[int, Path]]:
+    async def finish(self) -> AsyncIterator[ShardFile]:
         """Write what is left; a source with no rows at all still gets one empty shard."""
         if self.rows or self.lost or self.index == 0:
             yield await self._write(len(self.rows))
 
-    async def _write(self, number: int) -> tuple[int, Path]:
+    async def _write(self, number: int) -> ShardFile:
         """Write the first `number` rows as the next shard."""
         rows, self.rows = self.rows[:number], self.rows[number:]
         self.packed += number
@@ -229,7 +238,7 @@ class Packer:
             into.add(more)
         index = self.index
         self.index += 1
-        return index, await asyncio.to_thread(self._write_now, index, rows, lost, counts)
+        return ShardFile(index, await asyncio.to_thread(self._write_now, index, rows, lost, counts), rows)
 
     def _write_now(self, index: int, rows: list[Row], lost: list[Fate], counts: list[Counts]) -> Path:
         """Write one shard and its losses."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -24,6 +24,10 @@ from sftmill.text import content_hash
 SEAL_KEY = b"sftmill.seal"
 BASE_COLUMNS = ("id", "root", "parents", "lang", "sensitivity", "stream")
 """Columns that every row has, whatever the steps declare."""
+
+
+REPEATING = ("lang", "sensitivity", "stream", "source", "source_hash", "title")
+"""Columns whose values are few."""
 
 
 @dataclass(slots=True)
@@ -161,7 +165,15 @@ def write_table(path: Path, table: pa.Table, seal: Seal) -> None:
     """Write an Arrow table as one sealed shard."""
     footer = {SEAL_KEY: orjson.dumps([seal.source, seal.fingerprint, seal.counts], option=orjson.OPT_SORT_KEYS)}
     sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(footer), sink, compression="zstd")
+    # a dictionary pays where values repeat; for long texts it is only built to be thrown away
+    repeating = [name for name in table.column_names if name in REPEATING]
+    pq.write_table(
+        table.replace_schema_metadata(footer),
+        sink,
+        compression="zstd",
+        use_dictionary=repeating,
+        write_statistics=False,
+    )
     write_atomically(path, memoryview(sink.getvalue()))
 
 
@@ -212,6 +224,15 @@ def shard_name(index: int) -> str:
 def shard_files(folder: Path) -> list[Path]:
     """Return the shards of a folder in order; drop and failure ledgers are not among them."""
     return sorted(p for p in folder.glob("*.parquet") if p.stem.isdigit())
+
+
+class ShardFile(NamedTuple):
+    """A committed shard, handed from one pass to the next."""
+
+    index: int
+    path: Path
+    rows: list[Row] | None = None
+    """Its rows, where the pass that wrote them still has them; the same as in the file."""
 
 
 class ShardList:

@@ -21,7 +21,17 @@ from sftmill.errors import (
     StorageError,
 )
 from sftmill.flow.losses import write_losses
-from sftmill.flow.shards import Counts, Seal, hash_file, read_rows, read_seal, schema_of, shard_name, write_shard
+from sftmill.flow.shards import (
+    Counts,
+    Seal,
+    ShardFile,
+    hash_file,
+    read_rows,
+    read_seal,
+    schema_of,
+    shard_name,
+    write_shard,
+)
 from sftmill.flow.stage import Stage
 from sftmill.flow.walk import Fate, Place, describe, settle
 from sftmill.flow.workers import Workers
@@ -96,7 +106,7 @@ class StreamingPass:
                 ends[i] = ends[i + 1]
         return ends
 
-    async def run(self, shards: AsyncIterator[tuple[int, Path]]) -> AsyncIterator[tuple[int, Path]]:
+    async def run(self, shards: AsyncIterator[ShardFile]) -> AsyncIterator[ShardFile]:
         """Take shards (number, file) through the stages; yield the last stage's shards in their order.
 
         Raises what stopped the run, after everything under way has been finished or given up.
@@ -108,7 +118,7 @@ class StreamingPass:
                 index, path, done = item
                 if not await done:
                     break
-                yield index, path
+                yield ShardFile(index, path)
         finally:
             if not self.stopping:
                 feeder.cancel() if not feeder.done() else None
@@ -117,24 +127,25 @@ class StreamingPass:
         if self.stopping:
             raise self.stopping
 
-    async def _feed(self, shards: AsyncIterator[tuple[int, Path]], opened: asyncio.Queue) -> None:
+    async def _feed(self, shards: AsyncIterator[ShardFile], opened: asyncio.Queue) -> None:
         """Open shard after shard, as far as the window allows; None ends the queue."""
         try:
-            async for index, path in shards:
+            async for file in shards:
                 if self.stopping:
                     break
                 done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-                opened.put_nowait((index, self.stages[-1].folder / shard_name(index), done))
-                await self._open(index, path, done)
+                opened.put_nowait((file.index, self.stages[-1].folder / shard_name(file.index), done))
+                await self._open(file, done)
         except Exception as error:
             self.stop(error)
         finally:
             opened.put_nowait(None)
 
-    async def _open(self, index: int, path: Path, done: asyncio.Future[bool]) -> None:
+    async def _open(self, file: ShardFile, done: asyncio.Future[bool]) -> None:
         """Find what an earlier run has done of a shard and start its rows after that."""
-        source = await asyncio.to_thread(hash_file, path)
-        first, at = 0, path
+        index = file.index
+        source = await asyncio.to_thread(hash_file, file.path)
+        first, at = 0, file.path
         for number, stage in enumerate(self.stages):
             if not stage.kept:
                 continue
@@ -147,7 +158,7 @@ class StreamingPass:
         if first == len(self.stages):
             done.set_result(True)
             return
-        rows = await asyncio.to_thread(read_rows, at)
+        rows = file.rows if first == 0 and file.rows is not None else await asyncio.to_thread(read_rows, at)
         shard = OpenShard(index, source, first, len(self.stages))
         self.open.add(shard)
         for number, row in enumerate(rows):

@@ -4,7 +4,7 @@ import traceback
 from typing import Any, NamedTuple
 
 from sftmill.core import Drop, Row, RowStep
-from sftmill.flow.lineage import as_child
+from sftmill.flow.lineage import as_child, as_stored
 
 Place = tuple[int, ...]
 """Where a row stands in its shard: number of the root row, then of the child, grandchild, ..."""
@@ -65,7 +65,7 @@ def walk(steps: list[tuple[int, str, RowStep]], row: Row, place: Place) -> Walke
 def settle(made: Row | list[Row], parent: Row, place: Place, step: str) -> list[tuple[Place, Row]]:
     """Return what a step made with places and identities: the same row changed, or children of it."""
     if isinstance(made, dict):
-        return [(place, {**made, "id": parent["id"], "root": parent["root"]})]
+        return [(place, as_stored({**made, "id": parent["id"], "root": parent["root"]}))]
     if not made:
         raise TypeError(f"step {step!r} returned an empty list; raise Drop(reason) to take a row out")
     return [((*place, i), as_child(child, parent, step, i)) for i, child in enumerate(made)]
