@@ -26,6 +26,8 @@ KEEP_SHARE = 1 / 3
 """A larger limit is kept when it brings at least this share of the proportional gain."""
 DOUBTFUL = 1.3, 1.75
 """A doubled limit with latencies so many times higher is watched a second time before it is judged."""
+FASTER = 0.85
+"""Latency under a doubled limit, relative to before, below which the earlier one is no measure of the server."""
 HOLDS = 0.96
 """A smaller limit is kept when it has at least this share of the goodput."""
 QUEUEING = 1.5
@@ -225,7 +227,9 @@ class Concurrency:
         if 2 / slower >= 1 + KEEP_SHARE or self.limit <= self._old_limit:
             for sample in cohort.samples:
                 self._learn(*sample)
-            if slower < 1.2:  # the same to all appearance; together the cohorts are less noisy
+            if slower < FASTER:  # the first calls were slow for reasons of their own, such as connecting
+                self._before = self._low = typical
+            elif slower < 1.2:  # the same to all appearance; together the cohorts are less noisy
                 self._before = self._low = (self._before + typical) / 2
             else:
                 self._before = typical
