@@ -18,12 +18,12 @@ class Simulation:
 
     def __init__(
         self, maximum, calls, *, latency=0.2, sigma=0.0, tail=0.0, slots=None, cap=None, refused=0.0, failed=0.0,
-        slower=None, lengths=None, hold=0.004, retry_after=1.0, seed=1,
+        slower=None, lengths=None, hold=0.004, retry_after=1.0, seed=1, warm_up=0.0,
     ):  # fmt: skip
         self.limiter = Concurrency(maximum)
         self.calls, self.latency, self.sigma, self.tail, self.slots, self.cap = calls, latency, sigma, tail, slots, cap
         self.refused, self.failed, self.slower, self.lengths = refused, failed, slower, lengths
-        self.hold, self.retry_after = hold, retry_after
+        self.hold, self.retry_after, self.warm_up = hold, retry_after, warm_up
         self.random = random.Random(seed)
         self.events, self.number, self.now = [], 0, 0.0
         self.fresh, self.again = calls, 0
@@ -45,6 +45,8 @@ class Simulation:
             seconds *= 10
         if self.lengths:
             seconds *= tokens / 80
+        if self.sent <= 32:
+            seconds += self.warm_up
         return seconds * (self.slower(self.there) if self.slower else 1)
 
     def fill(self):
@@ -146,6 +148,12 @@ def test_a_queueing_server_gets_all_it_can_work_on_and_no_long_queue(sigma, late
         ideal = 4000 * latency * math.exp(sigma * sigma / 2) / 64
         assert run.most <= 128
         assert ideal / run.now >= 0.94
+
+
+@pytest.mark.parametrize("warm_up", [0.03, 0.06, 0.1])
+def test_first_calls_that_are_slow_because_they_connect_do_not_hide_a_queue(warm_up):
+    result = Simulation(500, 6000, latency=0.1, slots=64, warm_up=warm_up).run()
+    assert result.most <= 128
 
 
 def test_a_server_with_a_cap_is_used_up_to_it_and_seldom_beyond():

@@ -228,7 +228,7 @@ class Concurrency:
             for sample in cohort.samples:
                 self._learn(*sample)
             if slower < FASTER:  # the first calls were slow for reasons of their own, such as connecting
-                self._before = self._low = typical
+                self._before = self._low = self._typical(cohort)  # by what has just been learnt
             elif slower < 1.2:  # the same to all appearance; together the cohorts are less noisy
                 self._before = self._low = (self._before + typical) / 2
             else:
