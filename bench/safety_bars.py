@@ -78,7 +78,7 @@ FAULTS = {"p_429": 0.05, "p_500": 0.03, "p_malformed": 0.01, "p_reset": 0.005, "
 
 def faults(setting: Setting) -> Result:
     """Time with one call in ten going wrong, less one time-out, over the time without; all rows must be answered."""
-    rows, timeout = (10_000 if setting.full else 3_000), 5
+    rows, timeout = (10_000 if setting.full else 2_500), 5
     say(f"faults: {rows:,} rows without faults, then with 5% 429, 3% 500, 1% malformed, 0.5% reset, 0.2% hang")
     seconds = []
     for options in ({}, FAULTS):
@@ -103,7 +103,7 @@ def faults(setting: Setting) -> Result:
 
 def budget_stop(setting: Setting) -> Result:
     """Tokens beyond a cap that is reached with up to 500 calls in flight; then the cap is raised and the run ends."""
-    rows, most = 5_000, 500
+    rows, most = (5_000 if setting.full else 3_500), 500
     say(f"budget_stop: {rows:,} rows, a cap at 60% of their tokens, {most} in flight")
     with Mock(setting.mock, latency_ms=200) as mock:
         job = Job(setting.room("budget"), rows, mock.url, [{"respond": {"max_tokens": 100}}], concurrency=most)

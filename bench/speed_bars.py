@@ -233,7 +233,7 @@ def cap_429(setting: Setting) -> Result:
 
 def queueing_server(setting: Setting) -> Result:
     """Throughput of a server with 64 slots and an endless queue, with at most 128 in flight, 500 allowed here."""
-    rows, latency, slots = (10_000 if setting.full else 3_500), 100, 64
+    rows, latency, slots = (10_000 if setting.full else 3_000), 100, 64
     say(f"queueing_server: {rows:,} rows, {slots} slots and a queue behind them")
     with Mock(setting.mock, latency_ms=latency, slots=slots) as mock:
         job = Job(setting.room("queue"), rows, mock.url, concurrency=500)
@@ -298,7 +298,7 @@ def peaks(usage: Usage) -> str:
 
 def loop_lag(setting: Setting) -> Result:
     """Lag of the event loop, 99th percentile, while row steps keep all cores busy and calls go on."""
-    rows = 3_000 if setting.full else 200
+    rows = 3_000 if setting.full else 150
     say(f"loop_lag: {rows:,} rows with 10 ms of computing before and after a call")
     with Mock(setting.mock, latency_ms=50) as mock:
         steps = [own_step("Busy"), {"respond": {"max_tokens": 1024}}, own_step("Busy")]
