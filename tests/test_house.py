@@ -6,19 +6,21 @@ import re
 import textwrap
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import sftmill
-from sftmill.columns import COLUMNS
-from sftmill.core import SHAPES, Step, shape
+from sftmill.columns import COLUMNS, SENSITIVITIES, VIEWS
+from sftmill.core import SHAPES, VIEW_OF, Step, shape
 from sftmill.models.prompt import PACKAGED
+from sftmill.models.settings import Sensitivity
 from sftmill.steps import STEPS
 
 SOURCE = Path(sftmill.__file__).parent
 TESTS = Path(__file__).parent
 LAYERS = [
-    {"version", "columns", "errors", "text"},
+    {"version", "columns", "errors", "text", "machine"},
     {"core"},
     {"models"},
     {"flow"},
@@ -132,6 +134,11 @@ def test_no_prompts_stand_in_python():
 def test_columns_mean_something_and_all_base_columns_come_first():
     assert all(column.meaning and not column.meaning.endswith(".") for column in COLUMNS.values())
     assert list(COLUMNS)[:6] == ["id", "root", "parents", "lang", "sensitivity", "stream"]
+
+
+def test_every_view_can_be_read_and_every_sensitivity_is_in_the_order():
+    assert VIEW_OF.keys() == VIEWS.keys()
+    assert get_args(Sensitivity) == SENSITIVITIES
 
 
 def test_the_public_names_are_sorted_and_there():

@@ -56,6 +56,10 @@ VIEWS: dict[str, str] = {
 """Names that steps, prompts and `where` may read like columns, but that live in `messages`."""
 
 
+SENSITIVITIES = ("public", "internal", "secret")
+"""Values of `sensitivity`, from what anybody may see to what must not leave the house."""
+
+
 def is_column(name: str) -> bool:
     """Tell whether `name` may stand in a step's reads, writes or prompts."""
     return name in COLUMNS or name in VIEWS

@@ -9,7 +9,7 @@ Five shapes, no sixth, and no inheritance beneath them:
     WholeStep   needs all rows at once       shards, desk -> rows | tables | Dropped
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -335,13 +335,13 @@ def system(row: Row) -> str:
     return next((m["content"] for m in turns(row) if m["role"] == "system"), "")
 
 
+VIEW_OF: dict[str, Callable[[Row], str]] = {"question": question, "answer": answer, "system": system}
+"""How each of `columns.VIEWS` is read."""
+
+
 def view(row: Row, name: str) -> Any:
     """Return a column of the row, or one of the views of its messages."""
-    return (
-        {"question": question, "answer": answer, "system": system}[name](row)
-        if name in ("question", "answer", "system")
-        else row.get(name)
-    )
+    return VIEW_OF[name](row) if name in VIEW_OF else row.get(name)
 
 
 def asked(row: Row, text: str) -> Row:

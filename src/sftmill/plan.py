@@ -14,7 +14,7 @@ import orjson
 from sftmill.columns import VIEWS
 from sftmill.core import Source, Step, shape
 from sftmill.errors import RecipeError
-from sftmill.flow.lineage import STRICTNESS, stricter
+from sftmill.flow.lineage import stricter
 from sftmill.flow.packing import OWN_PREFIX
 from sftmill.flow.select import Select
 from sftmill.flow.shards import BASE_COLUMNS
@@ -219,7 +219,7 @@ class _Planner:
         if role in self.recipe.broken_roles:
             return
         allowed = accepts(self.recipe.models[role])
-        if STRICTNESS[sensitivity] > STRICTNESS[allowed]:
+        if stricter(sensitivity, allowed) != allowed:
             where = ", ".join(host(url) for url in self.recipe.models[role].endpoint) or role
             self.wrong(
                 entry.line,

@@ -4,7 +4,6 @@ A stream is cut at its barriers. Between two of them everything is one streaming
 and the row steps right behind it form a reading pass that feeds it shard by shard.
 """
 
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -16,6 +15,7 @@ from sftmill.flow.shards import Counts, ShardFile, ShardList
 from sftmill.flow.stage import Stage
 from sftmill.flow.stream import StreamingPass
 from sftmill.flow.workers import Workers
+from sftmill.machine import usable_cores
 
 
 class LocalEngine:
@@ -106,11 +106,6 @@ class LocalEngine:
             for stages, count in self.passes
             for stage, counts in zip(stages, count(), strict=True)
         }
-
-
-def usable_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leading_row_stages(stages: list[Stage]) -> int:

@@ -3,7 +3,7 @@
 import orjson
 import pyarrow as pa
 
-from sftmill.columns import COLUMNS
+from sftmill.columns import COLUMNS, SENSITIVITIES
 from sftmill.core import Row
 from sftmill.text import content_hash
 
@@ -49,9 +49,6 @@ def as_child(child: Row, parent: Row, step: str, index: int) -> Row:
     return as_stored(made)
 
 
-STRICTNESS = {"public": 0, "internal": 1, "secret": 2}
-
-
 def stricter(*levels: str | None) -> str:
     """Return the most sensitive of the levels given; what says nothing counts as public."""
-    return max((level for level in levels if level), key=STRICTNESS.__getitem__, default="public")
+    return max((level for level in levels if level), key=SENSITIVITIES.index, default="public")

@@ -11,6 +11,7 @@ from sftmill.core import Row, RowStep
 from sftmill.flow.packing import pack_steps
 from sftmill.flow.walk import Fate, Place, Walked
 from sftmill.flow.worker import FRAME
+from sftmill.machine import usable_cores
 
 BATCH_ROWS = 64
 """Rows sent to a worker at once: enough to make the pickling cheap, few enough to share the work."""
@@ -35,7 +36,7 @@ class Workers:
         memory: int = 4 << 30,
     ):
         self.steps = steps
-        self.number = number or max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        self.number = number or usable_cores()
         self.seconds = seconds
         """Time limit for one row; a batch may take this much per row, but one slow row is found alone."""
         self.memory = memory

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sftmill.core import Message, Reply, Row, Sampling, Step, TokenScores, answer, question, system
+from sftmill.core import VIEW_OF, Message, Reply, Row, Sampling, Step, TokenScores
 from sftmill.errors import RecipeError, SftmillError
 from sftmill.models import measure
 from sftmill.models.asking import Asker
@@ -113,8 +113,6 @@ class _Values(Mapping):
 
     __slots__ = ("_given", "_row", "_step")
 
-    _VIEWS = {"question": question, "answer": answer, "system": system}  # noqa: RUF012
-
     def __init__(self, given: Mapping[str, Any], row: Row, step: Step | None):
         self._given = given
         self._row = row
@@ -125,8 +123,8 @@ class _Values(Mapping):
             return self._given[name]
         if name in self._row:
             return self._row[name]
-        if name in self._VIEWS:
-            return self._VIEWS[name](self._row)
+        if name in VIEW_OF:
+            return VIEW_OF[name](self._row)
         if self._step is not None and name in type(self._step).model_fields:
             return getattr(self._step, name)
         if self._step is not None and name in type(self._step).reads:
@@ -137,13 +135,13 @@ class _Values(Mapping):
         return (
             name in self._given
             or name in self._row
-            or name in self._VIEWS
+            or name in VIEW_OF
             or (self._step is not None and (name in type(self._step).model_fields or name in type(self._step).reads))
         )
 
     def __iter__(self):
         fields = type(self._step).model_fields if self._step is not None else ()
-        return iter(dict.fromkeys((*self._given, *self._row, *self._VIEWS, *fields)))
+        return iter(dict.fromkeys((*self._given, *self._row, *VIEW_OF, *fields)))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

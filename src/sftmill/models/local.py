@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from sftmill.errors import ModelFileError, RunError
+from sftmill.machine import usable_cores
 from sftmill.models.model_files import CACHE, MODELS, find, look_up, weights_hash
 
 PATIENCE = 300.0
@@ -225,16 +226,6 @@ def choose_threads() -> tuple[int, int]:
     """Give the threads that generate and those that read prompts, from the cores that this process may use."""
     cores = usable_cores()
     return max(1, cores - 1), cores
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use, at most the share that its container is given."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            cores = min(cores, max(1, int(quota) // int(period)))
-    return cores
 
 
 def _open_log(log: str | Path | None, name: str) -> tuple[Path, IO[bytes]]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from sftmill.columns import SENSITIVITIES
 from sftmill.core import Message, Reply, Row, Sampling
 from sftmill.errors import (
     AccountError,
@@ -24,7 +25,7 @@ from sftmill.errors import (
 from sftmill.models.client import Payload, Provider
 from sftmill.models.ledger import sampling_fields
 from sftmill.models.limits import Lanes, Permit
-from sftmill.models.settings import SENSITIVITIES, ModelSettings, Sensitivity
+from sftmill.models.settings import ModelSettings, Sensitivity
 from sftmill.models.structured import response_format, schema_of
 
 MOST_FAULTS = 8

@@ -5,9 +5,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Sensitivity = Literal["public", "internal", "secret"]
-SENSITIVITIES: tuple[Sensitivity, ...] = ("public", "internal", "secret")
-"""From what anybody may see to what must not leave the house."""
-
 Currency = Literal["CNY", "USD"]
 
 
