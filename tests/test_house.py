@@ -21,6 +21,7 @@ SOURCE = Path(sftmill.__file__).parent
 TESTS = Path(__file__).parent
 LAYERS = [
     {"version", "columns", "errors", "text", "machine"},
+    {"sheets"},
     {"core"},
     {"models"},
     {"flow"},
@@ -29,7 +30,9 @@ LAYERS = [
     {"recipe_reader"},
     {"plan"},
     {"run_directory"},
+    {"card", "forecast", "holdout"},
     {"run"},
+    {"pilot", "review"},
     {"progress", "starter", "doctor"},
     {"show"},
     {"cli"},

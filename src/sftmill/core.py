@@ -12,6 +12,7 @@ Five shapes, no sixth, and no inheritance beneath them:
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -151,10 +152,14 @@ class Step(BaseModel):
 
     reads: ClassVar[tuple[str, ...]] = ()
     """Columns (or views) that must be there; proved by `plan`."""
+    may_read: ClassVar[tuple[str, ...]] = ()
+    """Columns that are used where a row has them, and that prompts may name; None where it has not."""
     writes: ClassVar[tuple[str, ...]] = ()
     """Columns (or views) that the step adds or replaces."""
     removes: ClassVar[tuple[str, ...]] = ()
     """Columns that rows no longer have afterwards."""
+    tallies: ClassVar[tuple[str, ...]] = ()
+    """Columns that hold lists of words which the house counts, word by word, in the rows that the step lets pass."""
     prompts: ClassVar[tuple[str, ...]] = ()
     """Names of the step's prompt files; every variable in them is a column, a setting or a value."""
     version: ClassVar[int] = 1
@@ -163,7 +168,7 @@ class Step(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        for kind in ("reads", "writes", "removes"):
+        for kind in ("reads", "may_read", "writes", "removes", "tallies"):
             for name in getattr(cls, kind):
                 if not is_column(name):
                     raise TypeError(
@@ -173,6 +178,10 @@ class Step(BaseModel):
     def problems(self) -> list[str]:
         """Return what can be said against the settings before a run, such as a folder that is not there."""
         return []
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that decide the result beside rows and settings, such as a list of words."""
+        return ()
 
     def roles(self) -> tuple[str, ...]:
         """Return the model roles that this step asks: its settings named `to` or `to_...`."""

@@ -24,7 +24,11 @@ from sftmill.models.roles import accepts
 from sftmill.models.settings import ModelSettings, Sensitivity
 from sftmill.recipe import Recipe, StepEntry, Stream
 from sftmill.recipe_reader import nearest
+from sftmill.steps import STEPS
 from sftmill.text import content_hash
+
+MASKING = "personal_data"
+"""The step that the plan puts behind every source, unless the recipe says `personal_data: keep`."""
 
 
 @dataclass(slots=True)
@@ -72,6 +76,10 @@ class _Planner:
             if role not in self.recipe.broken_roles:
                 self._role(role, settings)
         self._budget()
+        if self.recipe.holdout and not self.recipe.holdout.is_file():
+            self.wrong(
+                1, f"holdout: {self.recipe.holdout.name} is not there yet; run `sftmill holdout {self.recipe.path}`"
+            )
         if self.problems:
             name = self.recipe.path.name
             raise RecipeError([f"{name}:{line}: {text}" for line, text in sorted(set(self.problems))])
@@ -102,7 +110,7 @@ class _Planner:
 
     def _stream(self, stream: Stream) -> None:
         """Check one stream and turn its steps into stages."""
-        entries = with_companions(stream.steps)
+        entries = with_companions(stream.steps, self.recipe.personal_data == "mask")
         if not entries:
             self.wrong(stream.line, f"stream {stream.name!r}: has no steps; add some, or remove it")
             return
@@ -145,7 +153,7 @@ class _Planner:
 
     def _broken_stream(self, stream: Stream) -> None:
         """Say of a stream that could not be read whole, or that starts from one, what does not need its columns."""
-        entries = with_companions(stream.steps)
+        entries = with_companions(stream.steps, self.recipe.personal_data == "mask")
         _, _, sensitivity = self._start(stream, entries)
         self.made.sensitivity[stream.name] = sensitivity
         for entry in entries:
@@ -295,19 +303,27 @@ class _Planner:
                 models.append(
                     [settings.model, settings.local, settings.revision, settings.sampling, settings.extra_body]
                 )
-        parts = [cls.__qualname__, cls.version, source_digest(cls), entry.settings, prompts, models]
+        files = [content_hash(path.read_bytes()) if path.is_file() else "missing" for path in entry.step.files()]
+        parts = [cls.__qualname__, cls.version, source_digest(cls), entry.settings, prompts, models, files]
         return content_hash(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
 
 
-def with_companions(entries: list[StepEntry]) -> list[StepEntry]:
-    """Return the steps with those that a source brings along (its parser) right behind it."""
+def with_companions(entries: list[StepEntry], mask: bool) -> list[StepEntry]:
+    """Return the steps with those that a source brings along (its parser) right behind it, then the masking.
+
+    A stream that names the masking step itself, with settings of its own, gets no second one.
+    """
     complete = []
+    masking = STEPS.get(MASKING)
+    mask = mask and masking is not None and not any(isinstance(entry.step, masking) for entry in entries)
     for entry in entries:
         complete.append(entry)
         if isinstance(entry.step, Source):
             for step in entry.step.then():
                 name = f"{entry.name}.{type(step).__name__.lower()}"
                 complete.append(StepEntry(name, step, entry.settings, entry.line))
+            if mask:
+                complete.append(StepEntry(MASKING, masking(), {}, entry.line))
     return complete
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -65,6 +65,10 @@ class Recipe:
     """In the order of the file; `finish`, if there is one, is the last."""
     prompts: Path | None = None
     ledger: Path | None = None
+    holdout: Path | None = None
+    """The file that `sftmill holdout` wrote: source rows that no stream may use."""
+    personal_data: Literal["mask", "keep"] = "mask"
+    """Whether personal data is masked in every source before anything else happens to it."""
     model_lines: dict[str, int] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
     """The recipe with every default spelled out, as plain values."""

@@ -24,7 +24,7 @@ MOST_NODES = 50_000
 """Values in a recipe after its aliases are expanded; guards against alias bombs."""
 
 
-TOP_KEYS = ("name", "lang", "models", "budget", "run", "prompts", "ledger", "streams", "finish")
+TOP_KEYS = ("name", "lang", "models", "budget", "run", "prompts", "ledger", "holdout", "personal_data", "streams", "finish")
 STREAM_KEYS = ("from", "where", "inputs", "steps")
 FINISH = "finish"
 
@@ -77,6 +77,8 @@ class _Reader:
             streams=self._streams(top),
             prompts=self._path(top, "prompts"),
             ledger=self._path(top, "ledger"),
+            holdout=self._path(top, "holdout"),
+            personal_data=self._choice(top, "personal_data", ("mask", "keep")),
         )
         if isinstance(models := top.get("models"), CommentedMap):
             recipe.model_lines = {role: line_of(models, role) for role in models}
@@ -138,6 +140,14 @@ class _Reader:
         if not isinstance(value, str) or not value:
             self.wrong(line_of(top, key), f"{key}: must be a text, not {value!r}")
             return default
+        return value
+
+    def _choice(self, top: CommentedMap, key: str, choices: tuple[str, ...]) -> Any:
+        """Return one of a few words; the first is the default."""
+        value = self._text(top, key, choices[0])
+        if value not in choices:
+            self.wrong(line_of(top, key), f"{key}: {value!r} is none of {', '.join(choices)}{nearest(value, choices)}")
+            return choices[0]
         return value
 
     def _path(self, top: CommentedMap, key: str) -> Path | None:
@@ -343,6 +353,8 @@ def resolve(recipe: Recipe, top: CommentedMap) -> dict[str, Any]:
         "models": models,
         "budget": recipe.budget.model_dump(mode="json"),
         "run": recipe.run.model_dump(mode="json"),
+        "personal_data": recipe.personal_data,
+        **({"holdout": str(top["holdout"])} if recipe.holdout else {}),
         "streams": streams,
         **({FINISH: finish} if finish else {}),
     }

@@ -15,11 +15,14 @@ from sftmill import __version__
 from sftmill.core import Desk, Row
 from sftmill.errors import RunError, RunStopped
 from sftmill.flow.engine import LocalEngine
+from sftmill.flow.reserve import Reserve
+from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import JoinedShards, ShardList, write_atomically
 from sftmill.flow.stage import Stage
+from sftmill.holdout import read_holdout
 from sftmill.models.budget import Budget
 from sftmill.models.desk import Models, RowDesk
-from sftmill.models.ledger import Ledger
+from sftmill.models.ledger import Entry, Ledger
 from sftmill.models.settings import ModelSettings
 from sftmill.plan import Plan, make_plan
 from sftmill.recipe import Recipe
@@ -31,6 +34,9 @@ TICK = 0.5
 PATIENT = 1.0
 """Seconds after the first Ctrl-C from which a second one ends the run at once."""
 
+Meter = Callable[[str, int, float], None]
+"""Told of every answer: the role, its tokens, and its price in the budget's currency."""
+
 Watcher = Callable[[dict[str, Any]], None]
 """Called with a snapshot of the run every TICK seconds, and once at its end."""
 
@@ -41,17 +47,22 @@ def run_recipe(
     watch: Watcher | None = None,
     providers: Mapping[str, Any] | None = None,
     limit: int | None = None,
+    drafting: bool = False,
+    sampler: Sampler | None = None,
+    meter: Meter | None = None,
 ) -> dict[str, Any]:
     """Run a recipe to its end, or go on where an earlier run of it stopped; return the manifest.
 
     `limit` takes only so many rows from each source, to try a recipe; without it the same command goes on to the end.
+    `drafting` works on what the recipe holds out, and on nothing else. `sampler` takes some rows only, and `meter`
+    is told of every answer with its cost, for a pilot.
     `providers` replaces the endpoints of roles, for tests. Raises RecipeError before anything is
     spent, and RunStopped (with all answers kept) when the run ends early.
     """
     plan = make_plan(recipe, run_dir)
     directory = RunDirectory(run_dir)
     with directory.locked():
-        return run_loop(_Work(plan, directory, watch, providers, limit).run())
+        return run_loop(_Work(plan, directory, watch, providers, limit, drafting, sampler, meter).run())
 
 
 def run_loop(main: Any) -> Any:
@@ -98,8 +109,15 @@ class _Work:
         watch: Watcher | None,
         providers: Mapping[str, Any] | None,
         limit: int | None,
+        drafting: bool,
+        sampler: Sampler | None,
+        meter: Meter | None,
     ):
         self.limit = limit
+        self.sampler = sampler
+        self.meter = meter
+        held = plan.recipe.holdout
+        self.reserve = Reserve(read_holdout(held).keys, inside=drafting) if held else None
         self.plan = plan
         self.recipe = plan.recipe
         self.directory = directory
@@ -108,6 +126,8 @@ class _Work:
             for role, settings in self.recipe.models.items()
             if role in plan.roles or self._stands_in(role)
         }
+        self.sampled: set[str] = set()
+        """Streams whose rows descend from a pilot's sample."""
         self.watch = watch
         self.providers = providers
         self.started = time.time()
@@ -140,9 +160,17 @@ class _Work:
                 self.plan.prompts,
                 providers=self.providers,
             )
+            if self.meter:
+                self.models.asker.meter = self._measure
             run_settings = self.recipe.run
             self.engine = LocalEngine(
-                self._desk, self._window(), run_settings.failure_ceiling, run_settings.processes, self.limit
+                self._desk,
+                self._window(),
+                run_settings.failure_ceiling,
+                run_settings.processes,
+                self.limit,
+                self.reserve,
+                self.sampler,
             )
             self.directory.log("started", version=__version__, recipe=self.recipe.name, pid=os.getpid())
             self._catch_interrupts()
@@ -176,6 +204,12 @@ class _Work:
             return WholeDesk(self.models, stage, context, self.identity, self.directory.path / "export")
         return self.models.desk(stage.name, stage.step, row, self.identity)
 
+    def _measure(self, role: str, entries: list[Entry]) -> None:
+        """Tell the meter what answers cost, wherever they came from."""
+        for entry in entries:
+            money = self.budget.price(role, entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens)
+            self.meter(role, entry.prompt_tokens + entry.completion_tokens, money)
+
     def _window(self) -> int:
         """Return how many rows may be on their way in a pass: enough that no endpoint waits for rows."""
         if self.recipe.run.window:
@@ -205,7 +239,11 @@ class _Work:
             inputs["rows"] = parts[0] if len(parts) == 1 else JoinedShards(parts)
         for key, other in stream.inputs.items():
             inputs[key] = await asyncio.shield(done[other])
-        done[name].set_result(await self.engine.run(name, self.recipe.langs[0], self.plan.stages[name], inputs))
+        sampled = self.sampler is not None and any(source in self.sampled for source in stream.sources)
+        rows = await self.engine.run(name, self.recipe.langs[0], self.plan.stages[name], inputs, sampled)
+        if self.sampler and (sampled or name in self.sampler.chosen):
+            self.sampled.add(name)
+        done[name].set_result(rows)
 
     def _stop(self, error: BaseException) -> None:
         """Start nothing new; what is under way comes to its end."""

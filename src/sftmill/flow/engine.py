@@ -4,6 +4,7 @@ A stream is cut at its barriers. Between two of them everything is one streaming
 and the row steps right behind it form a reading pass that feeds it shard by shard.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,6 +12,8 @@ from dataclasses import replace
 from sftmill.core import Desk, Row
 from sftmill.flow.barrier import Barrier
 from sftmill.flow.reading import ReadingPass
+from sftmill.flow.reserve import Reserve
+from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import Counts, ShardFile, ShardList
 from sftmill.flow.stage import Stage
 from sftmill.flow.stream import StreamingPass
@@ -23,7 +26,8 @@ class LocalEngine:
 
     `desk` makes the desk for a stage and a row (None for whole-data steps), `window` bounds the
     rows on their way in each pass, `ceiling` is the share of failed rows past which a pass stops,
-    `limit` the number of rows that is read from each source (None = all).
+    `limit` the number of rows that is read from each source (None = all). `reserve` says which source
+    rows may not be used, `sampler` which rows a pilot takes.
     """
 
     def __init__(
@@ -33,26 +37,38 @@ class LocalEngine:
         ceiling: float = 1.0,
         processes: int | None = None,
         limit: int | None = None,
+        reserve: Reserve | None = None,
+        sampler: Sampler | None = None,
     ):
         self.desk = desk
         self.window = window
         self.ceiling = ceiling
         self.processes = processes or usable_cores()
         self.limit = limit
+        self.reserve = reserve
+        self.sampler = sampler
         self.passes: list[tuple[list[Stage], Callable[[], list[Counts]]]] = []
         self.streaming: list[StreamingPass] = []
 
-    async def run(self, stream: str, lang: str, stages: list[Stage], inputs: Mapping[str, ShardList]) -> ShardList:
+    async def run(
+        self,
+        stream: str,
+        lang: str,
+        stages: list[Stage],
+        inputs: Mapping[str, ShardList],
+        sampled: bool = False,
+    ) -> ShardList:
         """Take one stream through all its stages and return its rows.
 
         `inputs["rows"]` are the rows of the streams that it starts from, where its first stage is
-        no source; the other entries are side inputs of its whole-data steps.
+        no source; the other entries are side inputs of its whole-data steps. `sampled` tells that
+        these rows descend from a pilot's sample already.
         """
         stages = keep_what_is_needed(stages)
         row_steps = [(i, s.name, s.step) for i, s in enumerate(stages) if s.shape == "row"]
         workers = Workers(row_steps, self.processes) if row_steps else None
         try:
-            return await self._run(stream, lang, stages, inputs, workers)
+            return await self._run(stream, lang, stages, inputs, workers, sampled)
         finally:
             if workers:
                 await workers.close()
@@ -64,12 +80,13 @@ class LocalEngine:
         stages: list[Stage],
         inputs: Mapping[str, ShardList],
         workers: Workers | None,
+        inputs_sampled: bool,
     ) -> ShardList:
         """Chain the passes of a stream."""
         at = 0
         if stages[0].shape == "source":
             at = leading_row_stages(stages)
-            reading = ReadingPass(stages[:at], stream, lang, workers if at > 1 else None, limit=self.limit)
+            reading = ReadingPass(stages[:at], stream, lang, workers if at > 1 else None, limit=self.limit, reserve=self.reserve)
             self.passes.append((reading.stages, reading.counts))
             shards = reading.run()
         else:
@@ -80,7 +97,14 @@ class LocalEngine:
             if stages[at].shape in ("row", "ask"):
                 while end < len(stages) and stages[end].shape in ("row", "ask"):
                     end += 1
-                streaming = StreamingPass(stages[at:end], self.desk, workers, self.window, self.ceiling, offset=at)
+                sampled = ""
+                if self.sampler and not inputs_sampled and any(stage.shape == "ask" for stage in stages[at:end]):
+                    listed = await collect(shards)
+                    await asyncio.to_thread(self.sampler.choose, stream, listed)
+                    sampled, inputs_sampled, shards = stream, True, numbered(listed)
+                streaming = StreamingPass(
+                    stages[at:end], self.desk, workers, self.window, self.ceiling, at, self.sampler, sampled
+                )
                 self.streaming.append(streaming)
                 self.passes.append((streaming.stages, streaming.counts))
                 shards = streaming.run(shards)

@@ -15,6 +15,7 @@ import orjson
 from sftmill.core import Dropped, Row, Source
 from sftmill.flow.lineage import as_root
 from sftmill.flow.losses import write_losses
+from sftmill.flow.reserve import Reserve
 from sftmill.flow.shards import (
     Counts,
     Seal,
@@ -41,7 +42,8 @@ class ReadingPass:
 
     Only the last stage's rows are written. A shard ends after `shard_rows` rows, or with a root
     row when it is half full, so that a change in one long document leaves the others' shards alone.
-    With a `limit`, reading ends once so many rows are there.
+    With a `limit`, reading ends once so many rows are there. Source rows that the `reserve` refuses
+    are dropped.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ReadingPass:
         workers: Workers | None,
         shard_rows: int = SHARD_ROWS,
         limit: int | None = None,
+        reserve: Reserve | None = None,
     ):
         self.stages = stages
         self.stream = stream
@@ -59,6 +62,7 @@ class ReadingPass:
         self.workers = workers
         self.shard_rows = shard_rows
         self.limit = limit
+        self.reserve = reserve
         self.live = [Counts() for _ in stages]
 
     def counts(self) -> list[Counts]:
@@ -106,6 +110,7 @@ class ReadingPass:
             "listed": listing.number if self.limit else None,
             "fingerprint": self.stages[-1].fingerprint,
             "limit": self.limit,
+            "reserve": self.reserve.digest if self.reserve else None,
             "shards": packer.index,
             "counts": {stage.key: counts.as_dict() for stage, counts in zip(self.stages, self.live, strict=True)},
         }
@@ -118,6 +123,7 @@ class ReadingPass:
         except (OSError, orjson.JSONDecodeError):
             return None
         same = noted["fingerprint"] == self.stages[-1].fingerprint and noted["limit"] == self.limit
+        same = same and noted.get("reserve") == (self.reserve.digest if self.reserve else None)
         whole = noted["shards"] == len(shard_files(self.folder))
         return noted if same and whole and not any(c["failed"] for c in noted["counts"].values()) else None
 
@@ -147,7 +153,10 @@ class ReadingPass:
         """Give a row its id, also one that the source could not take in."""
         if isinstance(item, Dropped):
             return Fate(0, (), "dropped", as_root(item.row, self.stream, self.lang), item.reason, item.facts)
-        return as_root(item, self.stream, self.lang)
+        row = as_root(item, self.stream, self.lang)
+        if self.reserve and (reason := self.reserve.refuses(row)):
+            return Fate(0, (), "dropped", row, reason, {})
+        return row
 
     def _remove_leftovers(self, shards: int) -> None:
         """Remove the shards of an earlier, longer run, so that the folder holds what the source has now."""
@@ -197,8 +206,9 @@ class Packer:
             if len(self.rows) >= whole // 2:
                 yield await self._write(len(self.rows))
             walked = await task
-            for number, rows_in, born, out in walked.passed:
-                self.counts[number].moved(rows_in, born, out)
+            for passed in walked.passed:
+                self.counts[passed.step].moved(passed.rows_in, passed.born, passed.out)
+                self.counts[passed.step].found(passed.tally)
             for fate in walked.lost:
                 self._lose(fate)
             self.rows.extend(row for _, row in walked.out)

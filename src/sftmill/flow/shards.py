@@ -40,6 +40,8 @@ class Counts:
     failed: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     """Number of rows dropped, by reason."""
+    tally: dict[str, int] = field(default_factory=dict)
+    """What the step counted in its rows, such as each kind of personal data, by "column.word"."""
 
     def balanced(self) -> bool:
         """Tell whether no row has vanished."""
@@ -53,12 +55,18 @@ class Counts:
         self.failed += other.failed
         for reason, number in other.dropped.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + number
+        self.found(other.tally)
 
     def moved(self, rows_in: int, born: int, out: int) -> None:
         """Count rows that went through."""
         self.rows_in += rows_in
         self.born += born
         self.out += out
+
+    def found(self, tally: dict[str, int]) -> None:
+        """Add what a step found in its rows."""
+        for word, number in tally.items():
+            self.tally[word] = self.tally.get(word, 0) + number
 
     def lose(self, kind: str, reason: str) -> None:
         """Count a row that is "dropped" for a reason or has "failed"."""
@@ -75,12 +83,14 @@ class Counts:
             "out": self.out,
             "dropped": dict(sorted(self.dropped.items())),
             "failed": self.failed,
+            **({"tally": dict(sorted(self.tally.items()))} if self.tally else {}),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Counts":
         """Return the counts that `as_dict` described."""
-        return cls(values["in"], values["born"], values["out"], values["failed"], dict(values["dropped"]))
+        dropped, tally = dict(values["dropped"]), dict(values.get("tally", {}))
+        return cls(values["in"], values["born"], values["out"], values["failed"], dropped, tally)
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from sftmill.errors import (
     StorageError,
 )
 from sftmill.flow.losses import write_losses
+from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import (
     Counts,
     Seal,
@@ -33,8 +34,9 @@ from sftmill.flow.shards import (
     write_shard,
 )
 from sftmill.flow.stage import Stage
-from sftmill.flow.walk import Fate, Place, describe, settle
+from sftmill.flow.walk import Fate, Place, describe, settle, tally
 from sftmill.flow.workers import Workers
+from sftmill.text import content_hash
 
 STOPS_THE_RUN = (RunStopped, AccountError, LedgerError, StorageError)
 """Errors that are no row's fault: they end the run, which can be resumed, instead of failing rows."""
@@ -79,10 +81,15 @@ class StreamingPass:
         window: int,
         ceiling: float = 1.0,
         offset: int = 0,
+        sampler: Sampler | None = None,
+        sampled: str = "",
     ):
         self.stages = stages
         self.offset = offset
         """Number of the first stage within the stream, by which the workers know it."""
+        self.sampler = sampler
+        self.sampled = sampled
+        """The stream of which only the sampler's chosen rows are taken; empty = all rows."""
         self.desk = desk
         self.workers = workers
         self.window = window
@@ -145,10 +152,14 @@ class StreamingPass:
         """Find what an earlier run has done of a shard and start its rows after that."""
         index = file.index
         source = await asyncio.to_thread(hash_file, file.path)
+        if self.sampled:
+            source = content_hash(source, self.sampler.digest(self.sampled))
         first, at = 0, file.path
         for number, stage in enumerate(self.stages):
             if not stage.kept:
                 continue
+            if self.sampler:
+                break  # a pilot follows every row from its beginning; the answers come from the ledger
             seal = read_seal(stage.folder / shard_name(index))
             if seal is None or not seal.matches(source, stage.fingerprint) or seal.failed():
                 break
@@ -159,6 +170,8 @@ class StreamingPass:
             done.set_result(True)
             return
         rows = file.rows if first == 0 and file.rows is not None else await asyncio.to_thread(read_rows, at)
+        if self.sampled:
+            rows = [row for row in rows if row["id"] in self.sampler.chosen[self.sampled]]
         shard = OpenShard(index, source, first, len(self.stages))
         self.open.add(shard)
         for number, row in enumerate(rows):
@@ -168,6 +181,8 @@ class StreamingPass:
             if self.stopping:
                 shard.spoiled = True
                 break
+            if self.sampler:
+                self.sampler.begin(row)
             self._start(shard, row, (number,), first, done)
         self._one_done(shard, done)
 
@@ -199,6 +214,8 @@ class StreamingPass:
                 for child_place, child in made[1:]:
                     self._start(shard, child, child_place, at, done)
                 place, row = made[0]
+            if self.sampler:
+                self.sampler.made([row])
         except asyncio.CancelledError:
             shard.spoiled = True
             raise
@@ -216,8 +233,10 @@ class StreamingPass:
         end = self.group_end[at]
         assert self.workers is not None
         walked = await self.workers.walk(self.offset + at, self.offset + end, row, place)
-        for number, rows_in, born, out in walked.passed:
-            shard.counts[number - self.offset].moved(rows_in, born, out)
+        for passed in walked.passed:
+            counts = shard.counts[passed.step - self.offset]
+            counts.moved(passed.rows_in, passed.born, passed.out)
+            counts.found(passed.tally)
         for fate in walked.lost:
             self._lose(shard, fate._replace(step=fate.step - self.offset))
         if walked.out and self.stages[end - 1].kept:
@@ -246,6 +265,7 @@ class StreamingPass:
             return [], at
         counts.born += len(made) - 1
         counts.out += len(made)
+        counts.found(tally(step, made))
         if stage.kept:
             shard.outputs.setdefault(at, []).extend(made)
         return made, at + 1

@@ -3,7 +3,7 @@
 import traceback
 from typing import Any, NamedTuple
 
-from sftmill.core import Drop, Row, RowStep
+from sftmill.core import Drop, Row, RowStep, Step
 from sftmill.flow.lineage import as_child, as_stored
 
 Place = tuple[int, ...]
@@ -23,13 +23,25 @@ class Fate(NamedTuple):
     facts: dict[str, Any] | None = None
 
 
+class Passed(NamedTuple):
+    """How many rows a step saw, and what it found in them."""
+
+    step: int
+    """Number of the step within the pass."""
+    rows_in: int
+    born: int
+    out: int
+    tally: dict[str, int]
+    """How often each word stands in the columns of the step's `tallies`, as "column.word"."""
+
+
 class Walked(NamedTuple):
     """What a run of row steps made of one row."""
 
     out: list[tuple[Place, Row]]
     lost: list[Fate]
-    passed: list[tuple[int, int, int, int]]
-    """Per step that saw rows: (step number, rows in, rows born, rows out)."""
+    passed: list[Passed]
+    """One for each step that saw rows."""
 
 
 def walk(steps: list[tuple[int, str, RowStep]], row: Row, place: Place) -> Walked:
@@ -55,11 +67,21 @@ def walk(steps: list[tuple[int, str, RowStep]], row: Row, place: Place) -> Walke
                 children = settle(made, item, at, name)
                 born += len(children) - 1
                 following.extend(children)
-        passed.append((number, len(current), born, len(following)))
+        passed.append(Passed(number, len(current), born, len(following), tally(step, following)))
         current = following
         if not current:
             break
     return Walked(current, lost, passed)
+
+
+def tally(step: Step, rows: list[tuple[Place, Row]]) -> dict[str, int]:
+    """Count the words in the columns that a step wants counted, as "column.word"."""
+    counted: dict[str, int] = {}
+    for name in type(step).tallies:
+        for _, row in rows:
+            for word in row.get(name) or ():
+                counted[f"{name}.{word}"] = counted.get(f"{name}.{word}", 0) + 1
+    return counted
 
 
 def settle(made: Row | list[Row], parent: Row, place: Place, step: str) -> list[tuple[Place, Row]]:

@@ -9,7 +9,7 @@ from collections import deque
 
 from sftmill.core import Row, RowStep
 from sftmill.flow.packing import pack_steps
-from sftmill.flow.walk import Fate, Place, Walked
+from sftmill.flow.walk import Fate, Passed, Place, Walked
 from sftmill.flow.worker import FRAME
 from sftmill.machine import usable_cores
 
@@ -106,7 +106,7 @@ class Workers:
             else f"WorkerDied: {failure}"
         )
         number = next(number for number, _, _ in self.steps if key[0] <= number < key[1])
-        return Walked([], [Fate(number, place, "failed", row, reason)], [(number, 1, 0, 0)])
+        return Walked([], [Fate(number, place, "failed", row, reason)], [Passed(number, 1, 0, 0, {})])
 
     async def _send(self, key: tuple[int, int], rows: list[tuple[Place, Row]], seconds: float) -> list[Walked]:
         """Send rows to a free worker and wait for what it makes of them."""

@@ -56,6 +56,8 @@ class Asker:
         self.ledger = ledger
         self.budget = budget
         self.prompts = prompts
+        self.meter: Callable[[str, list[Entry]], None] | None = None
+        """Told the role and the entries of every answer that is used, also of those that come from the ledger."""
         self.flying: dict[bytes, list[asyncio.Future]] = {}
         """Keys that are being asked for, with those who wait for the same answer."""
 
@@ -147,6 +149,8 @@ class Asker:
             found = [entry for entry in found if entry.sample in samples]
         if len(found) == len(samples):
             role.from_ledger += len(found)
+            if self.meter:
+                self.meter(role.name, found)
             return found, set()
         known = {entry.sample for entry in found}
         missing = [sample for sample in samples if sample not in known]
@@ -158,6 +162,8 @@ class Asker:
                 if not future.done():
                     future.set_result(None)
         role.from_ledger += len(found)
+        if self.meter:
+            self.meter(role.name, [*found, *made])
         if found:
             made = sorted([*found, *made], key=lambda e: e.sample)
         return made, set(missing)

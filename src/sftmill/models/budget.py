@@ -175,16 +175,22 @@ class Budget:
             if self._waiting:
                 self._serve()
 
+    def price(self, role: str, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """Return what tokens of a role cost, in the budget's currency; rented hours are not in it."""
+        rate = self._rates.get(role, self._free)
+        return self._units_of(rate, prompt_tokens, completion_tokens, cached_tokens) / _UNIT
+
+    @staticmethod
+    def _units_of(rate: _Rate, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:
+        whole = prompt_tokens - cached_tokens
+        return whole * rate.prompt + cached_tokens * rate.cached + completion_tokens * rate.completion
+
     def _record(self, role: str, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> None:
         rate = self._rates.get(role, self._free)
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
         self.cached_tokens += cached_tokens
-        self._money += (
-            (prompt_tokens - cached_tokens) * rate.prompt
-            + cached_tokens * rate.cached
-            + completion_tokens * rate.completion
-        )
+        self._money += self._units_of(rate, prompt_tokens, completion_tokens, cached_tokens)
 
     def _take(self, reservation: Reservation) -> None:
         self.reserved_tokens += reservation.tokens

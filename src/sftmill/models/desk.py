@@ -127,17 +127,15 @@ class _Values(Mapping):
             return VIEW_OF[name](self._row)
         if self._step is not None and name in type(self._step).model_fields:
             return getattr(self._step, name)
-        if self._step is not None and name in type(self._step).reads:
+        if name in self:
             return None  # a column that this row does not have prints as nothing
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
-        return (
-            name in self._given
-            or name in self._row
-            or name in VIEW_OF
-            or (self._step is not None and (name in type(self._step).model_fields or name in type(self._step).reads))
-        )
+        if name in self._given or name in self._row or name in VIEW_OF:
+            return True
+        step = type(self._step)
+        return self._step is not None and (name in step.model_fields or name in step.reads or name in step.may_read)
 
     def __iter__(self):
         fields = type(self._step).model_fields if self._step is not None else ()
