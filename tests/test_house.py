@@ -31,10 +31,13 @@ LAYERS = [
     {"plan"},
     {"run_directory"},
     {"card", "forecast", "holdout"},
+    {"reserve_sources"},
     {"run"},
     {"pilot", "review"},
+    {"drafts"},
     {"progress", "starter", "doctor"},
     {"show"},
+    {"show_pilot"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -80,6 +80,9 @@ class _Planner:
             self.wrong(
                 1, f"holdout: {self.recipe.holdout.name} is not there yet; run `sftmill holdout {self.recipe.path}`"
             )
+        beside = self.recipe.path.parent / "holdout.json"
+        if self.recipe.holdout is None and beside.is_file():
+            self.wrong(1, "holdout.json lies beside the recipe, which does not name it; add `holdout: holdout.json`")
         if self.problems:
             name = self.recipe.path.name
             raise RecipeError([f"{name}:{line}: {text}" for line, text in sorted(set(self.problems))])

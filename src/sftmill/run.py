@@ -22,7 +22,7 @@ from sftmill.flow.stage import Stage
 from sftmill.holdout import read_holdout
 from sftmill.models.budget import Budget
 from sftmill.models.desk import Models, RowDesk
-from sftmill.models.ledger import Entry, Ledger
+from sftmill.models.ledger import Entry, Ledger, Spent
 from sftmill.models.settings import ModelSettings
 from sftmill.plan import Plan, make_plan
 from sftmill.recipe import Recipe
@@ -150,7 +150,7 @@ class _Work:
             self.budget = Budget(
                 self.recipe.budget,
                 prices,
-                spent=ledger.spent(self.identity),
+                spent=self._spent(ledger),
                 seconds_before=self.before,
             )
             self.models = Models(
@@ -203,6 +203,10 @@ class _Work:
             context = {"lang": self.recipe.langs[0], "sensitivity": self.plan.sensitivity[stream]}
             return WholeDesk(self.models, stage, context, self.identity, self.directory.path / "export")
         return self.models.desk(stage.name, stage.step, row, self.identity)
+
+    def _spent(self, ledger: Ledger) -> list[Spent]:
+        """Return what this run and its pilot have paid for."""
+        return [spent for account in self.directory.accounts() for spent in ledger.spent(account)]
 
     def _measure(self, role: str, entries: list[Entry]) -> None:
         """Tell the meter what answers cost, wherever they came from."""
@@ -356,7 +360,7 @@ class _Work:
             "prompts": prompts,
             "fingerprints": {name: stages[-1].fingerprint for name, stages in self.plan.stages.items()},
             "counts": {key: value.as_dict() for key, value in counts.items()},
-            "spent": [spent._asdict() for spent in ledger.spent(self.identity)],
+            "spent": [spent._asdict() for spent in self._spent(ledger)],
             "money": {"spent": round(self.budget.spent_money, 6), "currency": self.recipe.budget.currency},
             "calls": {
                 role: {k: v for k, v in numbers.items() if k in ("calls", "from_ledger", "retries", "overloads")}

@@ -14,6 +14,10 @@ from sftmill.errors import RunError, RunLocked
 from sftmill.flow.shards import storage_error, write_atomically
 
 
+PILOT = "pilot"
+"""Folder of a pilot within its run's folder; the two share their answers, and so their budget."""
+
+
 class RunDirectory:
     """The folder of a run, locked by the process that works on it."""
 
@@ -51,6 +55,12 @@ class RunDirectory:
         name = f"{self.path.name}-{secrets.token_hex(4)}"
         write_atomically(file, name.encode())
         return name
+
+    def accounts(self) -> list[str]:
+        """Return the names in the ledger whose spending counts for this run: its own, and its pilot's or its run's."""
+        other = self.path.parent if self.path.name == PILOT else self.path / PILOT
+        file = other / "run.id"
+        return [self.identity(), *([file.read_text().strip()] if file.is_file() else [])]
 
     def seconds_before(self) -> float:
         """Return how many seconds earlier starts of this run have worked, for machines paid by the hour."""
