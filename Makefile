@@ -3,6 +3,7 @@
 # make check   style, and that the reference is up to date
 # make bench   the quick measurements
 # make docs    the generated reference
+# make bundle  one archive for machines without a network: wheels, weights (WEIGHTS="name ..." or none), checksums
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -19,7 +20,7 @@ endif
 # passages that the demo reads; 40 take about five minutes on two cores, an empty value takes the whole book
 PASSAGES ?= 40
 
-.PHONY: setup model demo test fast check bench docs clean
+.PHONY: setup model demo test fast check bench docs bundle clean
 
 setup: $(STAMP)
 
@@ -55,6 +56,10 @@ bench: setup
 
 docs: setup
 	$(BIN)/python docs/make_reference.py
+
+# without WEIGHTS the models that are fetched already go in
+bundle: setup
+	$(BIN)/python packaging/make_bundle.py $(if $(filter none,$(WEIGHTS)),--no-weights,$(foreach name,$(WEIGHTS),--weights $(name)))
 
 clean:
 	rm -rf $(VENV) runs

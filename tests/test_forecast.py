@@ -30,7 +30,9 @@ def test_the_interval_has_the_width_of_sampling_without_replacement():
     assert found.low == pytest.approx(16 + 384 / factor)
 
 
-@pytest.mark.parametrize(("freedom", "table"), [(1, 31.821), (2, 6.965), (4, 3.747), (5, 3.365), (10, 2.764), (60, 2.390)])
+@pytest.mark.parametrize(
+    ("freedom", "table"), [(1, 31.821), (2, 6.965), (4, 3.747), (5, 3.365), (10, 2.764), (60, 2.390)]
+)
 def test_students_t_agrees_with_the_tables(freedom, table):
     assert _student(freedom) == pytest.approx(table, rel=0.01)
 

@@ -38,6 +38,8 @@ LAYERS = [
     {"progress", "starter", "doctor"},
     {"show"},
     {"show_pilot"},
+    {"cli_options"},
+    {"cli_models", "cli_pilot", "cli_review"},
     {"cli"},
     {"__init__", "__main__"},
 ]

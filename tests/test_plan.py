@@ -46,7 +46,8 @@ def problems(folder, text):
 def test_a_plan_numbers_the_stages_and_puts_the_parser_behind_its_source(folder):
     made = plan(folder, BASE)
     names = [stage.key for stage in made.stages["books"]]
-    assert names[:3] == ["01-books", "02-books.readbook", "03-split"]
+    assert names[:4] == ["01-books", "02-books.readbook", "03-books.missingpages", "04-personal_data"]
+    assert names[4] == "05-split"
     assert made.order == ["books", "finish"]
     assert made.roles == {"teacher": ["books/selfqa_questions", "books/selfqa_answers"]}
     assert made.warnings == []
@@ -124,9 +125,9 @@ def test_fingerprints_change_with_what_decides_the_result_and_chain_on(folder):
     assert prints(BASE.replace("small", "other")) == base
     assert prints(BASE.replace("8000", "9000")) == base
     other_model = prints(BASE.replace("model: m", "model: n"))
-    assert [a == b for a, b in zip(base, other_model, strict=True)] == [True] * 3 + [False] * 4
+    assert [a == b for a, b in zip(base, other_model, strict=True)] == [True] * 5 + [False] * 4
     other_split = prints(BASE.replace("- split", "- split: {size: 300}"))
-    assert [a == b for a, b in zip(base, other_split, strict=True)] == [True] * 2 + [False] * 5
+    assert [a == b for a, b in zip(base, other_split, strict=True)] == [True] * 4 + [False] * 5
 
 
 def test_an_edited_prompt_changes_its_step_and_what_follows(folder):
@@ -137,7 +138,7 @@ def test_an_edited_prompt_changes_its_step_and_what_follows(folder):
     before = [stage.fingerprint for stage in plan(folder, with_prompts).stages["books"]]
     (own / "answer.zh.md").write_text("{{ passage }}\n\n{{ question }}", "utf-8")
     after = [stage.fingerprint for stage in plan(folder, with_prompts).stages["books"]]
-    assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 5 + [False] * 2
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 7 + [False] * 2
 
 
 def test_problems_of_the_file_and_of_the_plan_are_told_together(folder):
@@ -155,3 +156,14 @@ def test_problems_of_the_file_and_of_the_plan_are_told_together(folder):
     assert [problem.split(": ")[0] for problem in found] == [f"recipe.yaml:{n}" for n in (7, 8, 11, 12)]
     for word in ("dosc", "'size'", "'teacher'", "'grounded'"):
         assert any(word in problem for problem in found), word
+
+
+def test_personal_data_is_masked_behind_every_source_unless_the_recipe_keeps_it(folder):
+    def names(text):
+        return [stage.name for stage in plan(folder, text).stages["books"]]
+
+    assert names(BASE).count("personal_data") == 1
+    assert "personal_data" not in names(BASE + "personal_data: keep\n")
+    own = names(BASE.replace("    - split\n", "    - personal_data: {kinds: [phone]}\n    - split\n"))
+    assert own.count("personal_data") == 1
+    assert any("'no' is none of mask, keep" in p for p in problems(folder, BASE + "personal_data: 'no'\n"))

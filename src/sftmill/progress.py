@@ -24,8 +24,9 @@ def render(snapshot: Snapshot) -> Group:
 def steps_table(snapshot: Snapshot) -> Table:
     """Return what became of the rows, step by step."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("step", "in", "out", "failed", "dropped"):
-        table.add_column(name, justify="left" if name in ("step", "dropped") else "right")
+    found = any(counts.get("tally") for counts in snapshot["stages"].values())
+    for name in ("step", "in", "out", "failed", "dropped", *(("found",) if found else ())):
+        table.add_column(name, justify="left" if name in ("step", "dropped", "found") else "right")
     for key, counts in snapshot["stages"].items():
         failed = counts["failed"]
         table.add_row(
@@ -34,8 +35,18 @@ def steps_table(snapshot: Snapshot) -> Table:
             f"{counts['out']:,}",
             Text(f"{failed:,}" if failed else "", style="red" if failed else ""),
             Text(reasons(counts["dropped"]), style="yellow" if counts["dropped"] else ""),
+            *((finds(counts.get("tally", {})),) if found else ()),
         )
     return table
+
+
+def finds(tally: dict[str, int]) -> str:
+    """Return what a step counted in its rows: "masked: phone 12, email 3"."""
+    by_column: dict[str, dict[str, int]] = {}
+    for key, number in tally.items():
+        column, _, word = key.partition(".")
+        by_column.setdefault(column, {})[word] = number
+    return "; ".join(f"{column}: {reasons(words).partition(': ')[2]}" for column, words in by_column.items())
 
 
 def reasons(dropped: dict[str, int]) -> str:
@@ -81,7 +92,18 @@ def summary(snapshot: Snapshot) -> str:
     if budget["spent_money"] or budget["cap_money"]:
         cap = f" of {budget['cap_money']:g}" if budget["cap_money"] else ""
         parts.append(f"{budget['spent_money']:.4g}{cap} {budget['currency']}")
+    if cost := cost_per_sample(snapshot["stages"], budget["spent_tokens"], budget["spent_money"], budget["currency"]):
+        parts.append(cost)
     return " · ".join(parts)
+
+
+def cost_per_sample(stages: dict[str, dict[str, Any]], tokens: int, money: float, currency: str) -> str:
+    """Return what each row has cost that is through the last step which any row has passed; empty when none has."""
+    through = [counts["out"] for counts in stages.values() if counts["out"]]
+    if not tokens or len(through) < 2:
+        return ""
+    cost = f"{tokens // through[-1]:,} tokens"
+    return cost + (f" or {money / through[-1]:.3g} {currency}" if money else "") + " per accepted sample"
 
 
 def seconds_left(snapshot: Snapshot) -> float | None:

@@ -24,7 +24,19 @@ MOST_NODES = 50_000
 """Values in a recipe after its aliases are expanded; guards against alias bombs."""
 
 
-TOP_KEYS = ("name", "lang", "models", "budget", "run", "prompts", "ledger", "holdout", "personal_data", "streams", "finish")
+TOP_KEYS = (
+    "name",
+    "lang",
+    "models",
+    "budget",
+    "run",
+    "prompts",
+    "ledger",
+    "holdout",
+    "personal_data",
+    "streams",
+    "finish",
+)
 STREAM_KEYS = ("from", "where", "inputs", "steps")
 FINISH = "finish"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sftmill import __version__
+from sftmill.card import write_card
 from sftmill.core import Desk, Row
 from sftmill.errors import RunError, RunStopped
 from sftmill.flow.engine import LocalEngine
@@ -366,11 +367,12 @@ class _Work:
                 role: {k: v for k, v in numbers.items() if k in ("calls", "from_ledger", "retries", "overloads")}
                 for role, numbers in self.models.snapshot().items()
             },
-            "files": {
-                p.name: p.stat().st_size for p in sorted((self.directory.path / "export").glob("*")) if p.is_file()
-            },
             "warnings": self.plan.warnings,
         }
+        export = self.directory.path / "export"
+        if export.is_dir():
+            write_card(self.directory.path, manifest)
+        manifest["files"] = {p.name: p.stat().st_size for p in sorted(export.glob("*")) if p.is_file()}
         self.directory.log("done", seconds=manifest["seconds"])
         self.directory.write("manifest.json", manifest)
         return manifest

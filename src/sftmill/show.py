@@ -15,7 +15,7 @@ from sftmill.core import Row
 from sftmill.errors import RunError
 from sftmill.flow.losses import read_losses
 from sftmill.flow.shards import ShardList, shard_files
-from sftmill.progress import clock, steps_table
+from sftmill.progress import clock, cost_per_sample, steps_table
 
 HIDDEN = ("id", "root", "parents", "stream", "source_hash", "sensitivity", "lang", "title")
 """Columns that say who a row is rather than what it says."""
@@ -61,10 +61,11 @@ def manifest_text(manifest: Mapping[str, Any], run_dir: Path) -> RenderableType:
     answers = sum(s["answers"] for s in manifest["spent"])
     made = last_count(manifest)
     cost = f"{answers:,} answers, {tokens:,} tokens"
-    if made and tokens:
-        cost += f", {tokens // made:,} tokens per sample"
-    if manifest["money"]["spent"]:
-        cost += f", {manifest['money']['spent']:.4g} {manifest['money']['currency']}"
+    money, currency = manifest["money"]["spent"], manifest["money"]["currency"]
+    if money:
+        cost += f", {money:.4g} {currency}"
+    if each := cost_per_sample(manifest["counts"], tokens, money, currency) if made else "":
+        cost += f"; {each}"
     lines.append(Text(f"{made:,} samples in {clock(manifest['seconds'])}; {cost}"))
     for name, size in manifest["files"].items():
         lines.append(Text(f"  {run_dir / 'export' / name}  {size:,} bytes"))
@@ -180,19 +181,40 @@ def models_text(models: list[Any]) -> RenderableType:
     return Group(*parts)
 
 
-def export_run(run_dir: Path, to: Path, forms: tuple[str, ...], stream: str) -> int:
-    """Write a run's samples to a folder; return their number."""
+def export_run(run_dir: Path, to: Path, forms: tuple[str, ...], stream: str, reasoning: str = "drop") -> int:
+    """Write a run's samples to a folder; return their number. Raises RunError for a form that there is not."""
     import asyncio
     from types import SimpleNamespace
 
+    from pydantic import ValidationError
+
     from sftmill.core import Dropped
     from sftmill.steps.blend.export import Export
+    from sftmill.steps.blend.file_kinds import FORMS
 
-    step = Export(forms=forms) if forms else Export()
-    rows = ShardList(shard_files(last_stage(run_dir, stream)))
+    try:
+        step = Export(**({"forms": forms} if forms else {}), reasoning=reasoning)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        known = ", ".join(FORMS) if wrong["loc"][0] == "forms" else "drop, keep, empty_think"
+        raise RunError(f"{wrong['loc'][0]}: there is no {wrong['input']!r}; there are: {known}") from None
+    rows = ShardList([file for folder in _export_folders(run_dir, stream) for file in shard_files(folder)])
 
     async def write() -> int:
         made = step.run({"rows": rows}, SimpleNamespace(output=to))  # type: ignore[arg-type]
         return sum([not isinstance(item, Dropped) async for item in made])
 
     return asyncio.run(write())
+
+
+def _export_folders(run_dir: Path, stream: str) -> list[Path]:
+    """Return the folders of the rows to export: of a stream, or of all that a finished run ends with."""
+    manifest = run_dir / "manifest.json"
+    if stream or not manifest.is_file():
+        return [last_stage(run_dir, stream)]
+
+    import orjson
+
+    from sftmill.card.facts import final_folders, read_recipe
+
+    return final_folders(run_dir, orjson.loads(manifest.read_bytes()), read_recipe(run_dir / "recipe.yaml"))

@@ -149,7 +149,7 @@ class Prompts:
     def check(self, step_class: type[Step], step_name: str, langs: Iterable[str]) -> list[str]:
         """Return what is wrong with a step's prompts in these languages, one line each with file, line and remedy."""
         problems: list[str] = []
-        allowed = {*step_class.reads, *step_class.may_read, *step_class.model_fields, *getattr(step_class, "prompt_values", ())}
+        allowed = {*step_class.reads, *step_class.may_read, *step_class.model_fields, *step_class.prompt_values}
         for name in step_class.prompts:
             for lang in langs:
                 try:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from sftmill.text.units import Span, normalise_with_map
+from sftmill.text.variants import lookalike, simplified
 
 _SEED = 4
 _SHORTEST = 8
@@ -15,11 +16,11 @@ _KEPT = re.compile(r"\w|[%‰℃°$€£¥+<>=≤≥]")
 
 
 def _squeezed(s: str) -> tuple[str, list[int]]:
-    """Return the text without spaces and punctuation, in lower case, and the offset of each character.
+    """Return the text without spaces and punctuation, simplified, in lower case, and the offset of each character.
 
     A point or comma within a number stays, or 1.5 would match 15.
     """
-    text, offsets = normalise_with_map(s)
+    text, offsets = normalise_with_map(simplified(s))
     out: list[str] = []
     kept: list[int] = []
     for i, c in enumerate(text):
@@ -37,10 +38,11 @@ def _squeezed(s: str) -> tuple[str, list[int]]:
 def align(quote: str, source: str, threshold: float = 0.9) -> Span | None:
     """Return the piece of `source` that `quote` was taken from, with offsets into the raw source.
 
-    First exactly, after normalisation and without spaces and punctuation; else the piece whose
-    longest common subsequence with the quotation has at least `threshold` of the characters of
-    both, for quotations of 8 characters or more. None when there is no such piece. An inexact
-    match may differ in a digit: whoever cares compares the `numbers` of both.
+    First exactly, after normalisation, in simplified characters, without spaces and punctuation;
+    else the piece whose longest common subsequence with the quotation has at least `threshold` of
+    the characters of both, for quotations of 8 characters or more, where characters that OCR
+    confuses count as the same. None when there is no such piece. An inexact match (`ratio` below
+    1) may differ in a digit: whoever cares compares the `numbers` of both.
     """
     wanted, _ = _squeezed(quote)
     if not wanted:
@@ -52,9 +54,13 @@ def align(quote: str, source: str, threshold: float = 0.9) -> Span | None:
     if not _SHORTEST <= len(wanted) <= _LONGEST or threshold >= 1:
         return None
     best: Span | None = None
+    exact, written = text, wanted
+    wanted, text = lookalike(wanted), lookalike(text)
     for low, high in _windows(wanted, text, threshold):
         start, end, common = _fit(wanted, text[low:high])
         ratio = common / max(len(wanted), end - start)
+        if ratio == 1 and exact[low + start : low + end] != written:
+            ratio = 0.9999
         if ratio >= threshold and (best is None or ratio > best.ratio):
             best = Span(low + start, low + end, ratio)
     return _raw(source, offsets, best.start, best.end, best.ratio) if best else None

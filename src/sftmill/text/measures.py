@@ -14,11 +14,12 @@ _MEASURES: list[tuple[str, str, str, str]] = [
     ("‰", "%", "0.1", ""),
     ("pp", "pp", "1", "个百分点 百分点 percentage_points percentage_point"),
     # time as a duration
-    ("yr", "yr", "1", "周年 years year yrs"),
+    ("yr", "mo", "12", "周年 years year yrs"),
     ("mo", "mo", "1", "个月 个多月 months month"),
     ("week", "d", "7", "个星期 星期 个礼拜 周 weeks wk"),
     ("d", "d", "1", "天 个工作日 工作日 个自然日 days day"),
     ("h", "d", "1/24", "个小时 小时 个钟头 hours hour hrs hr"),
+    ("刻", "d", "15/1440", "刻钟"),
     ("min", "d", "1/1440", "分钟 minutes minute mins"),
     ("s", "d", "1/86400", "秒钟 秒 seconds second secs sec"),
     ("ms", "d", "1/86400000", "毫秒 milliseconds millisecond"),

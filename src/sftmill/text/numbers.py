@@ -31,6 +31,18 @@ _TEENS = (
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _WORDS = {w: i for i, w in enumerate(str.split(_TEENS))} | {w: 10 * i for i, w in enumerate(str.split(_TENS), 2)}
 _SCALES = {"hundred": 100, "dozen": 12, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PARTS_OF = {w: i for i, w in enumerate(str.split("one two three four five six seven eight nine"), 1)}
+_NTH = {
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "seventh": 7,
+    "eighth": 8,
+    "ninth": 9,
+    "tenth": 10,
+}
 _MONTHS = {m: i for i, m in enumerate(str.split("jan feb mar apr may jun jul aug sep oct nov dec"), 1)}
 _MONTH = (
     "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|"
@@ -66,13 +78,15 @@ _TOKEN = re.compile(
 )
 _ENGLISH = re.compile(
     r"(?<![A-Za-z])(?:(?P<halfword>half)|"
+    rf"(?P<portion>(?P<some>an?|{'|'.join(_PARTS_OF)})[ -](?:(?P<part>{'|'.join(_NTH)})(?= of\b|[,.;]|\Z)|(?P<parts>{'|'.join(_NTH)})s))|"
     rf"(?P<words>(?:(?:{'|'.join([*_WORDS, *_SCALES])}|and)(?:[ -](?=[a-z]))?)+))(?![A-Za-z])",
     re.I,
 )
 
 # Multipliers behind Arabic digits; 千克 and the like are units.
 _CN_SCALE = re.compile(r" ?(?:(十|百|千)?(万亿|亿|万)|(千|百)(?![克米瓦卡帕焦赫伏分]))")
-_EN_SCALE = re.compile(r" ?(hundred|thousand|million|billion|trillion|bn)(?![A-Za-z])|(k)(?![A-Za-z0-9])", re.I)
+_EN_SCALE = re.compile(r" ?(hundred|dozen|thousand|million|billion|trillion|bn)(?![A-Za-z])|(k)(?![A-Za-z0-9])", re.I)
+_LISTED = re.compile(" (?:and|or) |[、和或]")
 _RANGE = re.compile(r"(?: (?:~|-|至|到|to|through) |[~\-至到])\Z")
 _MONEY = [("US$", "美元"), ("HK$", "港元"), ("$", "美元"), ("¥", "元"), ("€", "欧元"), ("£", "英镑"), ("RMB", "元")]
 _MONEY += [("USD", "美元"), ("CNY", "元"), ("EUR", "欧元"), ("人民币", "元")]
@@ -80,7 +94,7 @@ _MONEY += [("USD", "美元"), ("CNY", "元"), ("EUR", "欧元"), ("人民币", "
 # A single Chinese digit counts only before these, and 一 not in words that only look like a measure.
 _AFTER_ONE_DIGIT = re.compile(
     r"(?:[个条项款章节编篇页次倍种类级岁月日年天元人名位户家份件台张颗粒片支瓶枚只辆架艘间层座套本册卷届期版号周秒斤克米吨升亩股笔例组批轮场场部门亿万]"
-    r"|小时|分钟|公里|公斤|公顷|千克|千米|毫|厘米|平方|立方|季度|世纪|星期|美元|欧元|英镑|港元|日元|百分点|者|以上|以下|点(?:[钟半整]|(?=[〇一二三四五六七八九十]+分)))"
+    r"|小时|分钟|刻钟|公里|公斤|公顷|千克|千米|毫|厘米|平方|立方|季度|世纪|星期|美元|欧元|英镑|港元|日元|百分点|者|以上|以下|点(?:[钟半整]|(?=[〇一二三四五六七八九十]+分)))"
 )
 _NOT_ONE = re.compile(
     r"[个种]|次性|部分|期间|门心思|面|家人|级市场|场|号文|人称|类似|步步|年级|天到晚|日千里|条龙|本正经|股脑|笔勾销"
@@ -89,6 +103,9 @@ _BEFORE_NOT_ONE = "同统唯任每某另这那其逐单专之万合归划不"
 _ROUND_WORDS = re.compile(
     r"十(?:分|足|字|全|佳|恶|里)|百(?:分|姓|货|科|般|合|日咳)|千(?:克|米|瓦|卡|帕|焦|赫|伏)|万(?:一|元|能|物)"
 )
+_TENTHS = re.compile("成(?:[，。、；以多左的半)]|$)")
+_HALF_DAY = re.compile(r" ?[ap]\.?m(?:\.|(?![A-Za-z]))", re.IGNORECASE)
+_AND_A_HALF = re.compile(rf"({_CN}{{1,3}}|\d{{1,3}})个\Z")
 _HALF_UNIT = re.compile(r"(?:年|天|日|个|小时|分钟|价|数|斤|公斤|米|公里|周|月)(?!导)")
 _SHARES = {"百": ("%", Decimal(1)), "100": ("%", Decimal(1)), "千": ("%", Decimal("0.1")), "万": ("%", Decimal("0.01"))}
 _SHARES |= {"1000": ("%", Decimal("0.1"))}
@@ -121,13 +138,16 @@ def number_key(number: Number) -> tuple[str, str]:
 
 
 def same_value(a: Number, b: Number) -> bool:
-    """Tell whether two numbers are the same quantity; a missing unit agrees with any, 5% also with 0.05."""
+    """Tell whether two numbers are the same quantity; a missing unit agrees with any but %: 5% is 0.05, not 5.
+
+    Hours agree across noon, since 3 pm is 3 as well as 15.
+    """
     if number_key(a) == number_key(b):
         return True
     if a.unit and b.unit:
-        return False
+        return a.unit == b.unit == "hour" and abs(a.value - b.value) == 12
     x, y = _rounded(a.value), _rounded(b.value)
-    if x == y:
+    if x == y and "%" not in (a.unit, b.unit):
         return True
     return any(
         p.unit in ("%", "‰") and _rounded(_CONTEXT.multiply(p.value, factor(p.unit)[1])) == _rounded(q.value * 100)
@@ -242,6 +262,12 @@ def _read_arabic(t: str, match: re.Match[str], found: list[Number], articles: bo
         found.append(Number(start, end, _decimal(text), "label"))
         return
     value = _decimal(text)
+    if _TENTHS.match(t, end) and 0 < value < 10:  # 8成
+        found.append(Number(start, end + 1, value * 10, "%"))
+        return
+    if clock := _HALF_DAY.match(t, end):
+        found.append(Number(start, clock.end(), value, "hour"))
+        return
     if scale := _CN_SCALE.match(t, end):
         end = scale.end()
         for c in scale[0].strip():
@@ -288,7 +314,7 @@ def _unit_of(t: str, start: int, end: int, value: Decimal, text: str) -> tuple[s
         before = t[max(0, start - 4) : start].rstrip()
         unit = next((u for prefix, u in _MONEY if before.endswith(prefix)), "")
     if not unit and re.match(r"(?:st|nd|rd|th)\b", t[end : end + 3]):
-        return "第", end + 2
+        return ("世纪", end + 10) if t.startswith(" century", end + 2) else ("第", end + 2)
     return unit, stop
 
 
@@ -317,7 +343,14 @@ def _is_label(t: str, start: int, end: int) -> bool:
 def _read_half(t: str, match: re.Match[str], found: list[Number], articles: bool) -> None:
     start, end = match.span()
     before = t[start - 1 : start]
-    if before == "一":
+    whole = _AND_A_HALF.search(t, max(0, start - 4), start)
+    if whole and (count := _any_value(whole[1])) is not None and _HALF_UNIT.match(t, end):  # 一个半小时
+        if found and found[-1].start >= whole.start():
+            found.pop()
+        unit, stop = _unit_after(t, end)
+        unit, stop = ("mo", end + 1) if t[end : end + 1] == "月" else (unit, stop)
+        found.append(Number(whole.start(), stop, count + Decimal("0.5"), unit))
+    elif before == "一":
         found.append(Number(start - 1, end, Decimal("0.5")))
     elif found and found[-1].end == start and found[-1].unit in ("yr", "d", "h", "mo", "斤", "week"):
         last = found.pop()  # 两年半
@@ -350,7 +383,7 @@ def _read_chinese(t: str, match: re.Match[str], found: list[Number], articles: b
         return
     if "点" in text and re.match("[分钟]", after):
         return
-    if after[:1] == "成" and value < 10 and re.match("成(?:[，。、；以多左的半)]|$)", t[end : end + 2]):
+    if value < 10 and _TENTHS.match(t, end):
         found.append(Number(start, end + 1, value * 10, "%"))
         return
     unit, stop = _unit_of(t, start, end, value, text)
@@ -404,6 +437,8 @@ def _share_units(t: str, found: list[Number]) -> None:
         if a.unit or not b.unit or b.unit in ("label", "month", "day", "minute") or len(gap) > 6 or not gap:
             continue
         if not _RANGE.match(gap):
+            if b.unit == "%" and abs(a.value) <= 100 and _LISTED.fullmatch(gap):  # 10 and 20%
+                found[i] = a._replace(unit="%")
             continue
         value = a.value
         scale = _CN_SCALE.search(t, b.start, b.end)
@@ -422,7 +457,12 @@ def _with_words(t: str, found: list[Number]) -> list[Number]:
         if match.start() in taken or match.end() - 1 in taken:
             continue
         if match["halfword"]:
-            added.append(Number(*match.span(), Decimal("0.5")))
+            unit, end = _unit_after(t, re.compile("(?: an?)?").match(t, match.end()).end())  # half a year
+            added.append(Number(match.start(), end if unit else match.end(), Decimal("0.5"), unit))
+            continue
+        if match["portion"]:
+            top, bottom = _PARTS_OF.get(match["some"].lower(), 1), _NTH[(match["part"] or match["parts"]).lower()]
+            added.append(Number(*match.span(), _CONTEXT.divide(Decimal(top), Decimal(bottom))))
             continue
         names = [w for w in re.split("[ -]+", match[0].lower()) if w]
         while names and names[-1] == "and":

@@ -55,7 +55,8 @@ def _chinese_integer(body: str) -> int | None:
             digit = DIGITS[c]
             zero = zero or digit == 0
             continue
-        power = POWERS[c]
+        if (power := POWERS.get(c)) is None:
+            return None
         zero = False
         if power >= 10_000:
             if not (section or digit or total):

@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-import importlib.util
 import json
+import re
 import tracemalloc
 from types import SimpleNamespace
 
@@ -11,72 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exported import CALLING, EN, LONG, TOOLS, ZH, FakeShards, assistant, call, lines, row, run, system, tool, user
+from served import project, serving
 from sftmill.core import Dropped
 from sftmill.errors import RunError, StorageError
+from sftmill.recipe_reader import load_recipe
+from sftmill.run import run_recipe
+from sftmill.show import export_run
 from sftmill.steps.blend.export import Export
-
-
-class FakeShards:
-    def __init__(self, rows):
-        self._rows = rows
-
-    def rows(self):
-        return iter(self._rows() if callable(self._rows) else self._rows)
-
-
-def run(step, rows, folder):
-    async def collect():
-        desk = SimpleNamespace(output=folder)
-        return [item async for item in step.run({"rows": FakeShards(rows)}, desk)]
-
-    return asyncio.run(collect())
+from sftmill.steps.blend.export_readme import listed_files
 
 
 def dropped(items):
     return [item for item in items if isinstance(item, Dropped)]
-
-
-def user(text):
-    return {"role": "user", "content": text}
-
-
-def assistant(text, calls=None):
-    return {"role": "assistant", "content": text, "tool_calls": json.dumps(calls) if calls else None}
-
-
-def system(text):
-    return {"role": "system", "content": text}
-
-
-def tool(text):
-    return {"role": "tool", "content": text}
-
-
-def call(name, **arguments):
-    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
-
-
-def row(*messages, **more):
-    return {"id": "0" * 32, "messages": list(messages), **more}
-
-
-ZH = row(user("PUE 是什么？"), assistant("总能耗与 IT 能耗之比。"), lang="zh")
-EN = row(system("Be brief."), user("What is 1U?"), assistant("44.45 mm."), lang="en")
-LONG = row(user("一？"), assistant("1"), user("二？"), assistant("2"), user("三？"), assistant("3"))
-TOOLS = json.dumps(
-    [{"name": "read_sensor", "description": "读传感器", "parameters": {"type": "object", "properties": {}}}]
-)
-CALLING = row(
-    user("进风多少度？"),
-    assistant(None, [call("read_sensor", rack="A1")]),
-    tool('{"celsius": 24.50}'),
-    assistant("24.5 °C。"),
-    tools=TOOLS,
-)
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def test_messages_are_these_bytes(tmp_path):
@@ -137,7 +84,8 @@ def test_tools_go_to_a_messages_file_of_their_own_and_to_sharegpt(tmp_path):
     assert json.loads(sample["tools"]) == json.loads(TOOLS)
     assert len(json.loads((tmp_path / "sft.alpaca.json").read_bytes())) == 1
     readme = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "`sft.alpaca.json` leaves out 1 rows that use tools" in readme
+    assert "使用工具的样本（这种格式放不下）：1 个，不在 `sft.alpaca.json`" in readme
+    assert "samples that use tools (the form has no place for them): 1, not in `sft.alpaca.json`" in readme
 
 
 def test_parallel_calls_and_their_answers_become_one_turn_each_in_sharegpt(tmp_path):
@@ -345,8 +293,8 @@ def test_the_readme_has_the_rows_and_the_hash_of_each_file(tmp_path):
     readme = (tmp_path / "README.md").read_text(encoding="utf-8")
     for name, rows in (("sft.messages.jsonl", 2), ("sft.tool_messages.jsonl", 1), ("sft.alpaca.json", 2)):
         digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-        assert f"| {name} | {rows} | `{digest}` |" in readme
-    assert "llamafactory-cli train train.yaml dataset_dir=. dataset=sft_sharegpt" in readme
+        assert re.search(rf"\| {re.escape(name)} \| {rows} \| .+ \| `{digest}` \|", readme)
+    assert "llamafactory-cli train train.yaml stage=sft dataset_dir=. dataset=sft_sharegpt" in readme
     assert "swift sft --model <model> --dataset sft.messages.jsonl sft.tool_messages.jsonl" in readme
     assert 'load_dataset("json", data_files="sft.messages.jsonl", split="train")' in readme
 
@@ -393,35 +341,29 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     assert (tmp_path / "sft.alpaca.json").stat().st_size > 30_000_000
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("datasets") is None, reason="needs datasets (extra `train`)")
-@pytest.mark.filterwarnings("default")
-def test_datasets_loads_every_file(tmp_path):
-    from datasets import load_dataset
-
-    run(Export(), [ZH, EN, LONG, CALLING], tmp_path)
-    for name, rows in (("sft.messages.jsonl", 3), ("sft.tool_messages.jsonl", 1), ("sft.sharegpt.json", 4)):
-        loaded = load_dataset("json", data_files=str(tmp_path / name), split="train", cache_dir=str(tmp_path / "cache"))
-        assert len(loaded) == rows
-    chats = load_dataset(
-        "json", data_files=str(tmp_path / "sft.messages.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
-    )
-    assert chats[1]["messages"] == [{"role": m["role"], "content": m["content"]} for m in EN["messages"]]
+def test_rows_that_count_more_than_once_are_told_of(tmp_path):
+    run(Export(), [{**ZH, "weight": 2.0}, {**EN, "weight": 1.0}, LONG], tmp_path)
+    readme = (tmp_path / "README.md").read_text("utf-8")
+    assert "有 1 行的 `weight` 不是 1。" in readme and "Rows whose `weight` is not 1: 1." in readme
+    run(Export(), [ZH], tmp_path)
+    assert "weight" not in (tmp_path / "README.md").read_text("utf-8")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="needs trl (extra `train`)")
-@pytest.mark.filterwarnings("default")
-def test_trl_renders_the_messages_with_a_chat_template(tmp_path):
-    from datasets import load_dataset
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast
-    from trl import apply_chat_template
+def test_the_readme_lists_what_can_be_read_back_from_it(tmp_path):
+    run(Export(forms=("messages", "xlsx")), [ZH, EN, CALLING], tmp_path)
+    listed = listed_files((tmp_path / "README.md").read_text("utf-8"))
+    assert [(file.name, file.rows, file.readers) for file in listed] == [
+        ("sft.messages.jsonl", 2, "TRL, ms-swift, LLaMA-Factory"),
+        ("sft.tool_messages.jsonl", 1, "TRL, ms-swift"),
+        ("sft.xlsx", 2, "Excel"),
+    ]
+    assert all(hashlib.sha256((tmp_path / file.name).read_bytes()).hexdigest() == file.sha256 for file in listed)
 
-    run(Export(), [ZH, EN], tmp_path)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>")))
-    tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
-    chats = load_dataset(
-        "json", data_files=str(tmp_path / "sft.messages.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
-    )
-    assert apply_chat_template(chats[1], tokenizer)["text"] == "[system]Be brief.[user]What is 1U?[assistant]44.45 mm."
+
+def test_a_finished_run_can_be_exported_again_in_other_forms(tmp_path):
+    with serving() as endpoint:
+        run_recipe(load_recipe(project(tmp_path, endpoint.url, rows=3)), tmp_path / "run")
+    assert export_run(tmp_path / "run", tmp_path / "out", ("csv",), "", "keep") == 3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "sft.csv"]
+    with pytest.raises(RunError, match=r"forms: there is no 'parquet'; there are: messages, alpaca, sharegpt, dpo"):
+        export_run(tmp_path / "run", tmp_path / "out", ("parquet",), "")

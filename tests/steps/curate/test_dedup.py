@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,10 @@ class FakeShards:
 
     def rows(self):
         return iter(self._rows)
+
+    def batches(self, columns=None):
+        values = [row.get("reviewed") for row in self._rows]
+        return iter([pa.RecordBatch.from_arrays([pa.array(values, pa.string())], ["reviewed"])])
 
 
 def run(step, rows):
@@ -117,7 +122,40 @@ def test_questions_of_punctuation_alone_are_compared_as_they_stand():
     assert kept_ids(Dedup(), [row("a", "？"), row("b", "!"), row("c", "？")]) == ["a", "b"]
 
 
+def test_a_reviewed_copy_wins_wherever_it_stands_and_stays_at_its_place():
+    rows = [row("a", "什么是 UPS？"), row("b", "什么是 PDU？"), row("c", "什么是UPS", reviewed="accepted")]
+    kept, dropped = run(Dedup(), rows)
+    assert [r["id"] for r in kept] == ["b", "c"]
+    assert dropped == [Dropped(rows[0], "duplicate", {"of": "c"})]
+
+
+def test_a_corrected_copy_wins_over_an_accepted_one_and_the_first_of_equals_stays():
+    words = ["accepted", None, "edited", "edited", "accepted"]
+    rows = [row(str(i), "What is a UPS?", reviewed=word) for i, word in enumerate(words)]
+    kept, dropped = run(Dedup(), rows)
+    assert [r["id"] for r in kept] == ["2"]
+    assert {item.facts["of"] for item in dropped} == {"2"}
+    assert len(dropped) == 4
+
+
 questions = st.text(st.sampled_from("热通道 RAIDraid５5.,，。？?！“”()（）-+%\u3000"), max_size=6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(questions, st.sampled_from([None, None, "accepted", "edited"]))))
+def test_of_equal_rows_one_with_the_highest_rank_stays(given_rows):
+    step = Dedup()
+    ranks = {None: 0, "accepted": 1, "edited": 2}
+    rows = [row(str(i), text, reviewed=word) for i, (text, word) in enumerate(given_rows)]
+    kept, dropped = run(step, rows)
+    assert [r["id"] for r in kept] == sorted((r["id"] for r in kept), key=int)
+    assert len(kept) + len(dropped) == len(rows)
+    for item in dropped:
+        winner = rows[int(item.facts["of"])]
+        assert winner in kept
+        assert step._key(winner) == step._key(item.row)
+        best, other = ranks[winner["reviewed"]], ranks[item.row["reviewed"]]
+        assert (best, -int(winner["id"])) > (other, -int(item.row["id"]))
 
 
 @settings(deadline=None)

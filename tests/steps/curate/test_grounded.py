@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sftmill.core import Drop, answer
 from sftmill.steps.curate.contradiction import foreign_numbers, negation_differs
 from sftmill.steps.curate.grounded import Grounded
+from sftmill.steps.curate.quoting import own_words
 from sftmill.steps.curate.wording import answers_kind, asked_for, is_refusal, strip_lead
 from sftmill.text import deixis, normalise, sentences, tokens
 
@@ -234,6 +235,84 @@ def test_a_clause_out_of_thin_air_lowers_the_score_of_the_whole_answer():
     assert check("放电试验多久做一次？", added, threshold=0)["grounded"] < 0.3 < good
 
 
+def test_what_a_drop_says_is_understood():
+    with pytest.raises(Drop) as drop:
+        check("放电试验何时停止？", "放出额定容量的 45% 后停止。")
+    assert drop.value.facts["why"] == "45% is not in the passage, which has 40%"
+    with pytest.raises(Drop) as drop:
+        check("共需多少度？", "两次共 40-15=30 度。")
+    assert drop.value.reason == "wrong_arithmetic"
+    assert drop.value.facts["why"] == '"40-15=30 度" does not hold'
+    for asked, said in [("谁发明了电话？", "电话由贝尔发明。"), ("值班员能否离开？", "值班员可以擅自离开机房。")]:
+        with pytest.raises(Drop) as drop:
+            check(asked, said)
+        assert drop.value.facts["why"]
+
+
+def test_a_number_that_a_stated_computation_yields_is_no_foreign_number():
+    passage = "甲班有学员 30 人，乙班有学员 20 人，两班合用一间教室。"
+    row = check(
+        "甲乙两班合用教室的学员共有多少人？", "甲班有学员 30 人，乙班有学员 20 人，30+20=50，共 50 人。", passage
+    )
+    assert row["grounded"] > 0.3
+    assert (
+        reason("甲乙两班学员共有多少人？", "甲班 30 人，乙班 20 人，30+20=60，共 60 人。", passage)
+        == "wrong_arithmetic"
+    )
+    assert reason("甲乙两班学员共有多少人？", "甲乙两班共有学员 60 人。", passage) == "number_not_in_source"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "蓄电池室的温度应保持在 15 至 35 摄氏度，温度过高会缩短电池寿命",
+        "蓄电池室的温度不应保持在 15 至 25 摄氏度，温度过高会缩短电池寿命",
+    ],
+)
+def test_a_quotation_changed_in_a_number_or_negation_does_not_count(quoted):
+    assert own_words(quoted, ZH) == ""
+    assert own_words(quoted.replace("35", "25").replace("不应", "应"), ZH)
+
+
+def test_a_quotation_from_a_misread_page_counts():
+    page = "二、值班员不得擅白离开机房，巳交接者除外。温度保持在 l5 至 25 度之间。"
+    assert own_words("值班员不得擅自离开机房，已交接者除外", page) == "值班员不得擅白离开机房，巳交接者除外。"
+    assert own_words("温度保持在 15 至 25 度之间", page) == "温度保持在 l5 至 25 度之间。"
+
+
+def test_traditional_and_simplified_characters_agree():
+    passage = "蓄電池室的溫度應保持在 15 至 25 攝氏度，溫度過高會縮短電池壽命。值班員不得擅自離開機房。"
+    row = check("蓄电池室的温度应保持在什么范围？", "蓄电池室的温度应保持在 15 至 25 摄氏度。", passage)
+    assert row["grounded"] > 0.6
+    assert row["quotations"][0] in passage
+
+
+def test_the_context_that_a_passage_cites_is_evidence_too():
+    passage = "违反第十二条规定的，由主管部门责令改正。"
+    context = "第十二条 危险废物的贮存期限不得超过一年。"
+    asked, said = "危险废物的贮存期限是多久？", "危险废物的贮存期限不得超过一年。"
+    assert reason(asked, said, passage) in ("unsupported", "number_not_in_source")
+    assert check(asked, said, passage, context=context)["quotations"] == [context]
+
+
+def test_without_dropping_every_row_passes_with_its_score():
+    messages = [{"role": "user", "content": "放电试验何时停止？"}, {"role": "assistant", "content": ""}]
+    scores = []
+    for said in ("放出额定容量的 40% 后停止。", "放出额定容量的 45% 后停止。", "由主管部门的专家另行商定。"):
+        messages[1]["content"] = said
+        row = {"lang": "zh", "passage": ZH, "messages": messages, "quotations": None}
+        scores.append(Grounded(drop=False).row(row)["grounded"])
+    assert scores[0] >= 0.3 > scores[2]
+    assert scores[1] == 0
+
+
+def test_the_whole_score_is_a_share_and_falls_where_the_answer_stands_elsewhere():
+    passage = "甲楼由张维新设计，一九三〇年落成。乙楼由李守正设计，次年落成。丙楼由王怀远设计，后来拆除。"
+    right = check("乙楼由谁设计？", "李守正", passage, threshold=0)["grounded"]
+    wrong = check("乙楼由谁设计？", "王怀远", passage, threshold=0)["grounded"]
+    assert 0 <= wrong < right <= 1
+
+
 pieces = st.sampled_from(
     [
         "蓄电池",
@@ -279,7 +358,7 @@ def test_a_sentence_of_the_passage_with_itself_as_quotation_passes(passage, whic
     assume(tokens(said) and not deixis(said, lang) and not is_refusal(said) and strip_lead(said) == said.strip())
     assume(len(passage) <= 200 or len(said) < len(passage) / 2)
     row = check("什么？" if lang == "zh" else "What?", said, passage, lang, [said])
-    assert row["grounded"] >= 0.25
+    assert row["grounded"] >= Grounded().threshold
     assert (
         any(normalise(said.strip()).strip("\"'. ")[:5] in normalise(q) for q in row["quotations"]) or row["quotations"]
     )
@@ -311,10 +390,11 @@ def test_faithful_and_unfaithful_pairs_are_told_apart():
             score = 0.0
         scores.setdefault(pair["kind"], []).append(score)
     faithful = scores.pop("faithful")
-    assert rank_sum_auc(faithful, [s for kind in scores.values() for s in kind]) >= 0.94
-    assert sum(s < 0.25 for s in faithful) / len(faithful) <= 0.05
-    dropped = {kind: sum(s < 0.25 for s in values) / len(values) for kind, values in scores.items()}
-    assert dropped["number_changed"] >= 0.98
+    threshold = Grounded().threshold
+    assert rank_sum_auc(faithful, [s for kind in scores.values() for s in kind]) >= 0.96
+    assert sum(s < threshold for s in faithful) / len(faithful) <= 0.05
+    dropped = {kind: sum(s < threshold for s in values) / len(values) for kind, values in scores.items()}
+    assert dropped["number_changed"] == 1
     assert (
         min(dropped[k] for k in ("hallucinated_addition", "answer_from_other_passage", "unanswerable_question")) >= 0.95
     )

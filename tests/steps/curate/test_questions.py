@@ -11,12 +11,12 @@ PASSAGE_ZH = "Transformer 模型的核心是自注意力机制。空腹血糖应
 PASSAGE_EN = "The battery room is kept at 15 to 25 degrees. Why do batteries age? Heat shortens their life by half."
 
 
-def reason(text, lang="zh", passage=None, **settings):
+def reason(text, lang="zh", passage=None, entities=False, **settings):
     if passage is None:
         passage = PASSAGE_ZH if lang == "zh" else PASSAGE_EN
     row = {"lang": lang, "passage": passage, "messages": [{"role": "user", "content": text}]}
     try:
-        assert Questions(**settings).row(row) is row
+        assert Questions(entities=entities, **settings).row(row) is row
     except Drop as drop:
         return drop.reason
     return None
@@ -34,6 +34,7 @@ def reason(text, lang="zh", passage=None, **settings):
         "`apt-get dist-upgrade` 与 `apt-get upgrade` 有什么区别？",
         "空腹血糖的正常范围？",
         "公司的注册地在哪里？",
+        "IT 设备的用电量是多少？",
         "我的服务器进风温度是 30 °C。应该怎么办？",
     ],
 )
@@ -48,6 +49,7 @@ def test_good_chinese_questions_pass(text):
         "Which command lists the installed packages",
         "Explain how heat affects the battery life.",
         "Is the battery room kept below 30 degrees?",
+        "IT equipment needs how much power?",
         "The server reports a fault. What should be checked first?",
         "Does heat shorten the life of the 电池 in the room?",
     ],
@@ -108,6 +110,36 @@ def test_a_question_that_the_passage_itself_asks_is_no_repetition():
 def test_the_limits_of_length_can_be_set():
     assert reason("血糖多少？", shortest=3) is None
     assert reason("空腹血糖应控制在什么范围？", longest=5) == "too_long"
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "expected"),
+    [
+        ("空腹血糖应控制在什么范围？", "zh", None),
+        ("BERT 模型的核心是什么？", "zh", "foreign_entity"),
+        ("空腹血糖超过 9 mmol/L 时应怎么办？", "zh", "foreign_entity"),
+        ("Does heat shorten the life of batteries by 50%?", "en", None),
+        ("Does the Yunxi works keep its battery room at 15 degrees?", "en", "foreign_entity"),
+        ("Is the battery room kept below 30 degrees?", "en", "foreign_entity"),
+    ],
+)
+def test_a_question_that_names_what_the_passage_does_not_know_is_dropped(text, lang, expected):
+    assert reason(text, lang, entities=True) == expected
+
+
+def test_headings_and_cited_clauses_are_known_too():
+    row = {
+        "lang": "zh",
+        "passage": "第十二条 前款规定的报告每年提交一次。",
+        "title": "云汐机械厂设备管理办法",
+        "title_path": ["第三章 QK-900 的检修"],
+        "context": "第十一条 检修报告由塔拉分厂编写，共 3 份。",
+        "messages": [{"role": "user", "content": "按照《云汐机械厂设备管理办法》，QK-900 的 3 份报告多久提交一次？"}],
+    }
+    assert Questions().row(row) is row
+    with pytest.raises(Drop) as drop:
+        Questions().row({**row, "context": None})
+    assert (drop.value.reason, drop.value.facts["names"]) == ("foreign_entity", ["3 份"])
 
 
 @given(st.text(max_size=200), st.text(max_size=300), st.sampled_from(["zh", "en"]))

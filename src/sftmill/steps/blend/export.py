@@ -1,6 +1,6 @@
-"""Export: the finished rows as files that LLaMA-Factory, ms-swift and TRL read."""
+"""Export: the finished rows as files that LLaMA-Factory, ms-swift, TRL and spreadsheets read."""
 
-import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -11,37 +11,40 @@ from pydantic import Field, field_validator
 
 from sftmill.core import Desk, Drop, Dropped, Row, Shards, WholeStep
 from sftmill.errors import RunError, StorageError
+from sftmill.steps.blend.conversation import LEFT_OUT, REASON, LeftOut, read_sample
+from sftmill.steps.blend.dataset_info import DATASET_INFO, DatasetInfo
 from sftmill.steps.blend.export_readme import ExportedFile, write_readme
-from sftmill.steps.blend.forms import CONVERTERS, FORMS, REASON, Form, describe_dataset, read_sample
-from sftmill.steps.blend.row_file import RowFile, encode_row, sync_folder, write_whole
-
-DATASET_INFO = "dataset_info.json"
-"""The file in which LLaMA-Factory looks up its data sets."""
-
-_FILE_NAMES: dict[str, str] = {
-    "messages": "messages.jsonl",
-    "tool_messages": "tool_messages.jsonl",
-    "alpaca": "alpaca.json",
-    "sharegpt": "sharegpt.json",
-}
-"""What stands behind the prefix; rows with tools have a messages file of their own."""
+from sftmill.steps.blend.file_kinds import KINDS, TRAINING_FORMS, FileKind, Form
+from sftmill.steps.blend.reasoning import Reasoning
+from sftmill.steps.blend.row_file import RowFile, sync_folder
+from sftmill.steps.blend.table_forms import Workbook
 
 
 class Export(WholeStep):
-    """Writes the rows as messages, alpaca and sharegpt files, and hands every row on unchanged.
+    """Writes the rows in the forms that training tools and people read, and hands every row on unchanged.
 
     The files lie in `desk.output`, the run's folder for people: `sft.messages.jsonl` for TRL and
     ms-swift, `sft.tool_messages.jsonl` for those of its rows that use tools, `sft.alpaca.json` and
     `sft.sharegpt.json` for LLaMA-Factory, its `dataset_info.json`, and a README that says how to
-    load each. They appear when the last row is written, whole; memory does not grow with the rows.
-    Drops rows that no tool could read, as "not_exportable". Raises StorageError when the disk
-    cannot be written, and RunError when dataset_info.json there belongs to something else.
+    load each. The forms dpo and kto write a file for each tool, ranking one list a row, csv and xlsx
+    a table. Files appear when the last row is written, whole; memory does not grow with the rows.
+    A row that lacks what a form needs is left out there and counted in the README. Drops rows that
+    none of the forms can hold, as "not_exportable". Raises StorageError when the disk cannot be
+    written, and RunError when dataset_info.json there belongs to something else.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("messages",)
+    may_read: ClassVar[tuple[str, ...]] = (
+        "tools", "reasoning", "rejected", "desirable", "candidates", "scores", "weight",
+        "source", "title_path", "page", "question_type", "task", "grounded", "score", "reviewed",
+    )  # fmt: skip
 
-    forms: tuple[Form, ...] = Field(FORMS, min_length=1)
-    """Which forms to write: messages, alpaca, sharegpt."""
+    forms: tuple[Form, ...] = Field(TRAINING_FORMS, min_length=1)
+    """Which forms to write: messages, alpaca, sharegpt; dpo (rows with a `rejected` answer), kto (rows with
+    `desirable`), ranking (rows with `candidates` and `scores`); csv and xlsx for people."""
+    reasoning: Reasoning = "drop"
+    """What becomes of a model's thoughts: drop them; keep them in <think> before the answer, for training a thinking
+    model; or empty_think, which keeps them and marks answers without one with an empty <think>, for hybrid models."""
     folder: str = "."
     """Folder for the files, below the run's export folder."""
     file_prefix: str = Field("sft", pattern=r"^\w[\w.-]*$")
@@ -65,133 +68,135 @@ class Export(WholeStep):
         folder = Path(desk.output) / self.folder
         with _disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            known = _read_dataset_info(folder / DATASET_INFO)
-            self._check_names(known, folder)
-            files = _Files(folder, self.file_prefix, self.forms)
+            info = self._dataset_info(folder)
+            files = _Files(folder, self)
         try:
             for row in inputs["rows"].rows():
                 try:
-                    lines = self._encode(row)
+                    lines, left_out = files.encode(row)
                 except Drop as drop:
                     yield Dropped(row, drop.reason, drop.facts)
                     continue
                 with _disk_errors(folder):
-                    files.write(lines)
+                    files.write(row, lines, left_out)
                 yield row
             with _disk_errors(folder):
                 exported = files.finish()
-                self._write_dataset_info(folder, known, exported)
-                write_readme(folder, self.file_prefix, exported)
+                if info is not None:
+                    _declare(info, exported)
+                write_readme(folder, self.file_prefix, exported, self.reasoning, files.weighted)
                 sync_folder(folder)
         finally:
             files.abandon()
 
-    def _encode(self, row: Row) -> dict[str, bytes | None]:
-        sample = read_sample(row)
-        lines: dict[str, bytes | None] = {}
-        try:
-            for form in self.forms:
-                value = CONVERTERS[form](sample)
-                name = "tool_messages" if form == "messages" and sample.uses_tools else form
-                lines[name] = None if value is None else encode_row(value)
-        except ValueError:
-            raise Drop(REASON, why="text is not valid Unicode, or a number has more than 64 bits") from None
-        if not any(lines.values()):
-            raise Drop(REASON, why=f"uses tools in a way that {' and '.join(self.forms)} cannot hold")
-        return lines
+    def kinds(self) -> tuple[FileKind, ...]:
+        """Return the kinds of files that the forms are."""
+        return tuple(kind for kind in KINDS if kind.form in self.forms)
 
-    def _check_names(self, known: dict[str, Any], folder: Path) -> None:
-        for form in self.forms:
-            name, file_name = f"{self.file_prefix}_{form}", f"{self.file_prefix}.{_FILE_NAMES[form]}"
-            other = known.get(name)
-            if other is not None and (not isinstance(other, dict) or other.get("file_name") != file_name):
+    def _dataset_info(self, folder: Path) -> DatasetInfo | None:
+        """Return what LLaMA-Factory knows in this folder, None where nothing for it is written."""
+        kinds = [kind for kind in self.kinds() if kind.entry is not None]
+        if not kinds:
+            return None
+        info = DatasetInfo(folder / DATASET_INFO)
+        for kind in kinds:
+            name, path = f"{self.file_prefix}_{kind.name}", kind.path(folder, self.file_prefix, kind.name)
+            other = info.entries.get(name)
+            if other is not None and (not isinstance(other, dict) or other.get("file_name") != path.name):
                 raise RunError(
-                    f"{folder / DATASET_INFO} already names another data set {name!r}; "
+                    f"{info.path} already names another data set {name!r}; "
                     f"set the export step's file_prefix to something other than {self.file_prefix!r} and run again"
                 )
+        return info
 
-    def _write_dataset_info(self, folder: Path, known: dict[str, Any], exported: list["ExportedFile"]) -> None:
-        info = dict(known)
-        for file in exported:
-            if file.dataset is None:
-                continue
+
+def _declare(info: DatasetInfo, exported: list[ExportedFile]) -> None:
+    """Write the data sets into dataset_info.json."""
+    for file in exported:
+        if file.dataset is not None:
             # LLaMA-Factory fails on a data set without rows, so an empty one is not declared.
-            if file.rows:
-                info[file.dataset] = describe_dataset(file.form, file.name)
-            else:
-                info.pop(file.dataset, None)
-        # ASCII only: LLaMA-Factory opens the file in the system's own encoding.
-        write_whole(folder / DATASET_INFO, (json.dumps(info, indent=2) + "\n").encode())
+            info.set(file.dataset, {"file_name": file.name, **(file.kind.entry or {})} if file.rows else None)
+    info.write()
 
 
 class _Files:
     """The files of one export, written together."""
 
-    def __init__(self, folder: Path, prefix: str, forms: tuple[Form, ...]):
+    def __init__(self, folder: Path, step: Export):
         self._folder = folder
-        self._prefix = prefix
-        self._forms = tuple(form for form in FORMS if form in forms)
-        self._open: dict[str, RowFile] = {}
-        self._left_out = dict.fromkeys(self._forms, 0)
+        self._step = step
+        self._kinds = {name: kind for kind in step.kinds() for name in kind.files}
+        self._open: dict[str, RowFile | Workbook] = {}
+        self._left_out: dict[str, Counter[str]] = {kind.name: Counter() for kind in step.kinds()}
+        self.weighted = 0
+        """Rows that are to count more or less than once."""
         try:
-            for form in self._forms:
-                self._file(form)
+            for kind in step.kinds():
+                self._file(kind.name)
         except BaseException:
             self.abandon()
             raise
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{self._prefix}.{_FILE_NAMES[name]}"
+        return self._kinds[name].path(self._folder, self._step.file_prefix, name)
 
-    def _file(self, name: str) -> RowFile:
+    def _file(self, name: str) -> RowFile | Workbook:
         if name not in self._open:
-            path = self._path(name)
-            self._open[name] = RowFile(path, array=path.suffix == ".json")
+            self._open[name] = self._kinds[name].open(self._path(name))
         return self._open[name]
 
-    def write(self, lines: dict[str, bytes | None]) -> None:
+    def encode(self, row: Row) -> tuple[dict[str, bytes], dict[str, str]]:
+        """Return a row's line in each file, and why it is left out of others; raises Drop where none can hold it."""
+        sample = read_sample(row, self._step.reasoning)
+        lines: dict[str, bytes] = {}
+        left_out: dict[str, str] = {}
+        try:
+            for kind in self._step.kinds():
+                try:
+                    lines[kind.file_for(sample)] = kind.encode(kind.convert(sample))
+                except LeftOut as reason:
+                    left_out[kind.name] = str(reason)
+        except ValueError:
+            raise Drop(REASON, why="text is not valid Unicode, or a number has more than 64 bits") from None
+        if not lines:
+            reasons = "; ".join(LEFT_OUT[reason][1] for reason in dict.fromkeys(left_out.values()))
+            raise Drop(REASON, why=f"{' and '.join(self._step.forms)} cannot hold {reasons}")
+        return lines, left_out
+
+    def write(self, row: Row, lines: dict[str, bytes], left_out: dict[str, str]) -> None:
+        """Add a row to its files."""
         for name, line in lines.items():
-            if line is None:
-                self._left_out[name] += 1
-            else:
-                self._file(name).write(line)
+            self._file(name).write(line)
+        for name, reason in left_out.items():
+            self._left_out[name][reason] += 1
+        if row.get("weight") not in (None, 1):
+            self.weighted += 1
 
     def finish(self) -> list[ExportedFile]:
+        """Put all files in their places and return them."""
         exported = []
-        for name in _FILE_NAMES:
-            if name in self._open:
-                file = self._open[name]
-                form: Form = "messages" if name == "tool_messages" else name
+        for name, kind in self._kinds.items():
+            if name not in self._open:
+                # Nothing of an earlier export may stay that this one would not have written.
+                self._path(name).unlink(missing_ok=True)
+                continue
+            for number, file in enumerate(self._open[name].finish()):
                 exported.append(
                     ExportedFile(
                         name=file.path.name,
-                        form=form,
-                        dataset=None if name == "tool_messages" else f"{self._prefix}_{form}",
+                        kind=kind,
+                        dataset=f"{self._step.file_prefix}_{name}" if kind.entry and name == kind.name else None,
                         rows=file.rows,
-                        left_out=self._left_out.get(name, 0),
-                        sha256=file.finish(),
+                        left_out=dict(self._left_out[name]) if name == kind.name and not number else {},
+                        sha256=file.sha256,
                     )
                 )
-            elif name == "tool_messages" and "messages" in self._forms:
-                # Nothing of an earlier export may stay that this one would not have written.
-                self._path(name).unlink(missing_ok=True)
         return exported
 
     def abandon(self) -> None:
+        """Remove what is not finished."""
         for file in self._open.values():
             file.abandon()
-
-
-def _read_dataset_info(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        info = None
-    if not isinstance(info, dict):
-        raise RunError(f"{path} is not a JSON object, so the new data sets cannot be added; move it away and run again")
-    return info
 
 
 @contextmanager

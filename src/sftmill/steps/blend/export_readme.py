@@ -1,90 +1,253 @@
-"""The README that lies beside exported files: how to load each one, and what it holds."""
+"""The README that lies beside exported files: what each one holds and how to load it, in Chinese and English."""
 
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-from sftmill.steps.blend.forms import Form
+from sftmill.steps.blend.conversation import LEFT_OUT
+from sftmill.steps.blend.file_kinds import LLAMAFACTORY, SPREADSHEET, SWIFT, TRL, FileKind
+from sftmill.steps.blend.reasoning import Reasoning
 from sftmill.steps.blend.row_file import write_whole
+
+# A part goes to its closing line, so that what people write before and after it stays theirs.
+_PART = re.compile(r"^<!-- export: (?P<name>.+) -->\n.*?^<!-- end of export: (?P=name) -->\n", re.MULTILINE | re.DOTALL)
 
 
 class ExportedFile(NamedTuple):
     """A finished file of an export."""
 
     name: str
-    form: Form
+    kind: FileKind
     dataset: str | None
     """Its name in dataset_info.json, None where LLaMA-Factory is not to read it."""
     rows: int
-    left_out: int
-    """Rows that the form has no place for; they are in the other files."""
+    left_out: dict[str, int]
+    """Rows that the form has no place for, by the reason's key in `LEFT_OUT`."""
     sha256: str
 
 
-def write_readme(folder: Path, prefix: str, files: list[ExportedFile]) -> None:
-    """Write README.md, in Chinese and English; parts of exports with other prefixes stay.
+def write_readme(
+    folder: Path, prefix: str, files: list[ExportedFile], reasoning: Reasoning = "drop", weighted: int = 0
+) -> None:
+    """Write README.md; parts of exports with other prefixes, and everything that is not ours, stay.
 
     The same files give the same bytes.
     """
     filled = [file for file in files if file.rows]
-    parts = [_table(prefix, files), *(_left_out(file) for file in files if file.left_out)]
-    # Sharegpt first: it is the only form in which LLaMA-Factory sees tools.
-    declared = [f"`{file.dataset}`" for file in reversed(filled) if file.dataset]
-    messages = [file.name for file in filled if file.form == "messages"]
-    if declared:
-        parts.append(_llamafactory(declared))
-    if messages:
-        parts += [_swift(messages), _trl(messages)]
+    parts = [
+        _table(prefix, files),
+        _left_out(files),
+        _llamafactory(filled),
+        _swift(filled),
+        _trl(filled),
+        _ranking(filled),
+        _tables(filled),
+        _reasoning(reasoning),
+        _weights(weighted),
+    ]
+    text = "\n".join(part for part in parts if part)
+    part = f"<!-- export: {prefix} -->\n{text}<!-- end of export: {prefix} -->\n"
     path = folder / "README.md"
-    others = _other_parts(path.read_text(encoding="utf-8"), prefix) if path.exists() else {}
-    others[prefix] = "\n".join(parts)
-    text = "\n".join(f"<!-- export: {name} -->\n{part}" for name, part in sorted(others.items()))
-    write_whole(path, text.encode())
+    # The bytes are decoded here, because reading as text would change the line ends of others.
+    found = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
+    write_whole(path, _placed(found, prefix, part).encode("utf-8", "surrogateescape"))
 
 
-def _other_parts(text: str, prefix: str) -> dict[str, str]:
-    pieces = re.split(r"^<!-- export: (.+) -->\n", text, flags=re.MULTILINE)
-    found = zip(pieces[1::2], pieces[2::2], strict=True)
-    return {name: part.rstrip("\n") + "\n" for name, part in found if name != prefix}
+class ListedFile(NamedTuple):
+    """A file as a README lists it."""
+
+    name: str
+    rows: int
+    readers: str
+    sha256: str
+
+
+_LISTED = re.compile(r"^\| (\S+) \| (\d+) \| ([^|]*) \| `([0-9a-f]{64})` \|$", re.MULTILINE)
+
+
+def listed_files(readme: str) -> list[ListedFile]:
+    """Return the files that a README written here lists, in its order."""
+    return [
+        ListedFile(name, int(rows), readers, digest)
+        for part in _PART.finditer(readme)
+        for name, rows, readers, digest in _LISTED.findall(part[0])
+    ]
+
+
+def _placed(text: str, prefix: str, part: str) -> str:
+    """Return a README with this part in it: in the place of its earlier one, or in order behind what is there."""
+    parts = list(_PART.finditer(text))
+    for match in parts:
+        if match["name"] == prefix:
+            return text[: match.start()] + part + text[match.end() :]
+    for match in parts:
+        if match["name"] > prefix:
+            return f"{text[: match.start()]}{part}\n{text[match.start() :]}"
+    if not text:
+        return part
+    end = parts[-1].end() if parts else len(text)
+    between = "\n" if text[:end].endswith("\n") else "\n\n"
+    return f"{text[:end]}{between}{part}{text[end:]}"
 
 
 def _table(prefix: str, files: list[ExportedFile]) -> str:
-    lines = [f"# {prefix}", "", "| 文件 file | 行数 rows | SHA-256 |", "|---|---:|---|"]
-    lines += [f"| {file.name} | {file.rows} | `{file.sha256}` |" for file in files]
+    lines = [f"# {prefix}", "", "| 文件 file | 行数 rows | 供谁读取 read by | SHA-256 |", "|---|---:|---|---|"]
+    lines += [f"| {file.name} | {file.rows} | {_readers(file)} | `{file.sha256}` |" for file in files]
     return "\n".join(lines) + "\n"
 
 
-def _left_out(file: ExportedFile) -> str:
+def _readers(file: ExportedFile) -> str:
+    return ", ".join(name for name in file.kind.readers if name != LLAMAFACTORY or file.dataset)
+
+
+def _left_out(files: list[ExportedFile]) -> str:
+    # Forms of one kind leave the same samples out, so they share a line.
+    missing: dict[tuple[str, int], list[str]] = {}
+    for file in files:
+        for reason, number in file.left_out.items():
+            missing.setdefault((reason, number), []).append(f"`{file.name}`")
+    if not missing:
+        return ""
+    zh = [
+        f"- {LEFT_OUT[reason][0]}：{number} 个，不在 {'、'.join(names)}" for (reason, number), names in missing.items()
+    ]
+    en = [
+        f"- {LEFT_OUT[reason][1]}: {number}, not in {', '.join(names)}" for (reason, number), names in missing.items()
+    ]
     return (
-        f"`{file.name}` 不含 {file.left_out} 行使用工具的样本：这种格式放不下，它们在其他文件中。\n"
-        f"`{file.name}` leaves out {file.left_out} rows that use tools: the form has no place for them; "
-        "they are in the other files.\n"
+        "有些文件不含以下样本，它们在别的文件里：\n\n" + "\n".join(zh) + "\n\n"
+        "Some files leave samples out, which other files hold:\n\n" + "\n".join(en) + "\n"
     )
 
 
-def _llamafactory(declared: list[str]) -> str:
-    first = declared[0].strip("`")
+def _llamafactory(files: list[ExportedFile]) -> str:
+    declared = [file for file in files if file.dataset]
+    if not declared:
+        return ""
+    # Sharegpt first: it is the only form in which LLaMA-Factory sees tools.
+    declared.sort(key=lambda file: ("sharegpt" not in file.kind.name, "alpaca" not in file.kind.name))
+    lines = []
+    for form, stage in (("", "sft"), ("dpo", "dpo"), ("kto", "kto")):
+        names = [f.dataset for f in declared if (f.kind.form if f.kind.form in ("dpo", "kto") else "") == form]
+        if names:
+            other = f"   # 或 or: {', '.join(map(str, names[1:]))}" if names[1:] else ""
+            lines.append(f"llamafactory-cli train train.yaml stage={stage} dataset_dir=. dataset={names[0]}{other}")
     return (
-        "## LLaMA-Factory\n\n"
-        "在本目录运行；`train.yaml` 是你的训练配置。Run in this folder; `train.yaml` is your own configuration.\n\n"
-        f"```bash\nllamafactory-cli train train.yaml dataset_dir=. dataset={first}\n```\n\n"
-        f"`dataset_info.json`: {', '.join(declared)}\n\n"
-        "选一个即可；使用工具的样本只在 sharegpt 中。Choose one; samples with tools are in sharegpt only.\n"
+        f"## {LLAMAFACTORY}\n\n"
+        "在本目录运行，`train.yaml` 是你自己的训练配置。数据集已登记在 `dataset_info.json` 里，"
+        "同一批样本有几种格式时选一种即可；使用工具的样本只在 sharegpt 格式里。\n\n"
+        "Run this in this folder; `train.yaml` is your own configuration. `dataset_info.json` names the data sets. "
+        "Where the same samples come in several forms, choose one; samples with tools are in sharegpt only.\n\n"
+        "```bash\n" + "\n".join(lines) + "\n```\n"
     )
 
 
-def _swift(messages: list[str]) -> str:
-    return f"## ms-swift\n\n```bash\nswift sft --model <model> --dataset {' '.join(messages)}\n```\n"
+def _swift(files: list[ExportedFile]) -> str:
+    read = [file for file in files if SWIFT in file.kind.readers]
+    lines = []
+    for form, command in (
+        ("messages", "swift sft"),
+        ("dpo", "swift rlhf --rlhf_type dpo"),
+        ("kto", "swift rlhf --rlhf_type kto"),
+    ):
+        if names := [file.name for file in read if file.kind.form == form]:
+            lines.append(f"{command} --model <model> --dataset {' '.join(names)}")
+    return f"## {SWIFT}\n\n```bash\n" + "\n".join(lines) + "\n```\n" if lines else ""
 
 
-def _trl(messages: list[str]) -> str:
+def _trl(files: list[ExportedFile]) -> str:
+    read = [file for file in files if TRL in file.kind.readers]
+    if not read:
+        return ""
+    trainers = {"messages": "SFTTrainer", "dpo": "DPOTrainer", "kto": "KTOTrainer"}
+    first = {form: next((f.name for f in read if f.kind.form == form), "") for form in trainers}
+    lines = ["from datasets import load_dataset"]
+    lines.append(f"from trl import {', '.join(trainers[form] for form, name in first.items() if name)}")
+    for form, name in first.items():
+        if name:
+            lines += [
+                "",
+                f'samples = load_dataset("json", data_files="{name}", split="train")',
+                f'{trainers[form]}(model="<model>", train_dataset=samples).train()',
+            ]
     note = ""
-    if len(messages) > 1:
-        note = "\n两个文件的列不同，请分别载入。The two files have different columns: load each by itself.\n"
+    if any(file.name not in first.values() for file in read):
+        note = (
+            "\n名字带 tool_ 的文件放使用工具的样本，列与别的文件不同，请单独载入。\n\n"
+            "The files with tool_ in their names hold the samples that use tools; "
+            "they have other columns, so load each by itself.\n"
+        )
+    return f"## {TRL}\n\n```python\n" + "\n".join(lines) + f"\n```\n{note}"
+
+
+def _ranking(files: list[ExportedFile]) -> str:
+    names = [file.name for file in files if file.kind.form == "ranking"]
+    if not names:
+        return ""
     return (
-        "## TRL\n\n```python\n"
-        "from datasets import load_dataset\nfrom trl import SFTTrainer\n\n"
-        f'samples = load_dataset("json", data_files="{messages[0]}", split="train")\n'
-        'SFTTrainer(model="<model>", train_dataset=samples).train()\n'
-        f"```\n{note}"
+        "## 排序 ranking\n\n"
+        "每行是 `prompt`（消息列表）、`responses`（回答，最好的在前）和 `scores`（对应的评分），供列表式的偏好训练使用。\n\n"
+        "Each row has `prompt` (a list of messages), `responses` (answers, the best first) and `scores`, "
+        "for listwise preference training.\n\n"
+        "```python\n"
+        f'load_dataset("json", data_files="{names[0]}", split="train")\n'
+        "```\n"
+    )
+
+
+def _tables(files: list[ExportedFile]) -> str:
+    kinds = {file.kind.suffix for file in files if SPREADSHEET in file.kind.readers}
+    if not kinds:
+        return ""
+    zh, en = ["给人看的表格，每行一个样本。"], ["Tables for people, one sample a line."]
+    if ".csv" in kinds:
+        zh.append(
+            "CSV 是带 BOM 的 UTF-8；以 = + - @ 开头的文字前面加了一个撇号，免得电子表格当作公式执行，"
+            '程序读取时去掉它即可（Python 用 `encoding="utf-8-sig"` 打开）。'
+        )
+        en.append(
+            "The CSV is UTF-8 with a byte order mark. An apostrophe stands before text that begins with = + - @, "
+            "so that no spreadsheet runs it as a formula; a program that reads the file takes it off "
+            '(in Python, open it with `encoding="utf-8-sig"`).'
+        )
+    if ".xlsx" in kinds:
+        zh.append("xlsx 的单元格都是文字或数字，没有公式；一张表放不下时续写到 `.2.xlsx` 等文件。")
+        en.append(
+            "Every cell of the xlsx is text or a number, none a formula; "
+            "what one sheet cannot hold goes on in `.2.xlsx` and so on."
+        )
+    return f"## 表格 tables\n\n{''.join(zh)}\n\n{' '.join(en)}\n"
+
+
+def _reasoning(reasoning: Reasoning) -> str:
+    if reasoning == "drop":
+        return ""
+    empty_zh = "没有思考的回答前写有空的思考块。" if reasoning == "empty_think" else "没有思考的回答照原样。"
+    empty_en = (
+        "An answer without one has an empty block before it."
+        if reasoning == "empty_think"
+        else "An answer without one stands alone."
+    )
+    return (
+        "## 思考 reasoning\n\n"
+        f"模型的思考写在最后一个回答之前，位于 `<think>` 与 `</think>` 之间。{empty_zh}"
+        "偏好数据只在每个回答都有思考时才带上思考，否则模型学到的是该不该思考。"
+        "训练前请看一条套好对话模板的样本：DeepSeek-R1 自带的模板会删去思考（TRL 备有不删的训练模板），"
+        "Qwen3.8 的模板会在前面再加一个空的思考块。\n\n"
+        f"What the model thought stands before the last answer, between `<think>` and `</think>`. {empty_en} "
+        "Preference data have thoughts only where every answer has one; otherwise the model would learn whether to "
+        "think. Look at a sample in its chat template before you train: DeepSeek-R1's own template takes thoughts "
+        "out (TRL has a training template that does not), and Qwen3.8's puts an empty block before them.\n"
+    )
+
+
+def _weights(weighted: int) -> str:
+    if not weighted:
+        return ""
+    return (
+        "## 权重 weight\n\n"
+        f"有 {weighted} 行的 `weight` 不是 1。这些训练工具都不读取单个样本的权重，所以文件里每行只写一次；"
+        "要让权重生效，请在导出之前按权重抽样或重复。\n\n"
+        f"Rows whose `weight` is not 1: {weighted}. None of these training tools reads a weight of a single sample, "
+        "so each row is written once; to make weights count, sample or repeat rows by them before the export.\n"
     )

@@ -1,9 +1,10 @@
-"""A file of JSON rows that appears whole or not at all."""
+"""Files of rows that appear whole or not at all."""
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -30,45 +31,60 @@ def encode_row(value: dict[str, Any]) -> bytes:
     return line
 
 
+class Layout(NamedTuple):
+    """What stands around and between the rows of a file."""
+
+    start: bytes = b""
+    before_first: bytes = b""
+    before_others: bytes = b""
+    after: bytes = b""
+    end: bytes = b""
+
+
+LINES = Layout(after=b"\n")
+"""JSON Lines."""
+ARRAY = Layout(start=b"[", before_first=b"\n", before_others=b",\n", end=b"\n]\n")
+"""A JSON array, a row a line."""
+
+
+class FinishedFile(NamedTuple):
+    """A file that lies in its place."""
+
+    path: Path
+    rows: int
+    sha256: str
+
+
 class RowFile:
-    """Writes rows beside `path` and renames them into place at the end.
+    """Writes rows beside `path` and renames them into place at the end; the same rows give the same bytes."""
 
-    `array` chooses a JSON array, otherwise JSON Lines. The same rows give the same bytes.
-    """
-
-    def __init__(self, path: Path, *, array: bool):
+    def __init__(self, path: Path, layout: Layout = LINES):
         self.path = path
-        self.array = array
+        self.layout = layout
         self.rows = 0
         self._partial = path.with_name(f".{path.name}.partial")
         self._hash = hashlib.sha256()
         self._file = open(self._partial, "wb", buffering=_BUFFER)  # noqa: SIM115 - closed by finish or abandon
-        if array:
-            self._add(b"[")
+        self._add(layout.start)
 
     def write(self, line: bytes) -> None:
-        """Add one row, already encoded by `encode_row`."""
-        if self.array:
-            self._add(b",\n" if self.rows else b"\n")
-            self._add(line)
-        else:
-            self._add(line)
-            self._add(b"\n")
+        """Add one row, already encoded."""
+        layout = self.layout
+        self._add((layout.before_others if self.rows else layout.before_first) + line + layout.after)
         self.rows += 1
 
     def _add(self, data: bytes) -> None:
         self._hash.update(data)
         self._file.write(data)
 
-    def finish(self) -> str:
-        """Put the file in its place, safe on disk, and return its SHA-256."""
-        if self.array:
-            self._add(b"\n]\n")
+    def finish(self) -> list[FinishedFile]:
+        """Put the file in its place, safe on disk, and return what it is, as a list of one."""
+        self._add(self.layout.end)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self._partial, self.path)
-        return self._hash.hexdigest()
+        return [FinishedFile(self.path, self.rows, self._hash.hexdigest())]
 
     def abandon(self) -> None:
         """Remove what was written so far; does nothing after `finish`."""
@@ -77,12 +93,18 @@ class RowFile:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace a small file in one step, so that a reader sees the old one or the new one."""
+    """Replace a small file in one step, so that a reader sees the old one or the new one.
+
+    A link stays a link, and the file keeps its permissions: it may lie in somebody else's folder.
+    """
+    path = path.resolve()
     partial = path.with_name(f".{path.name}.partial")
     with open(partial, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    if path.exists():
+        shutil.copymode(path, partial)
     os.replace(partial, path)
 
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -44,30 +44,67 @@ def _shorten(match: re.Match[str]) -> str:
     return kept or (" " if before.isdigit() and after.isdigit() else "")
 
 
+_RANKS = {"accepted": 1, "edited": 2}
+"""What a person corrected stands above what a person accepted, and that above what nobody saw."""
+
+
+class _Winner(NamedTuple):
+    rank: int
+    place: int
+    """Number of the row in the stream."""
+    id: str
+
+
+def _any_reviewed(rows: Shards) -> bool:
+    """Tell whether a second look at all rows is worth it; most streams have no reviewed row."""
+    try:
+        return any(column.null_count < len(column) for batch in rows.batches(["reviewed"]) for column in batch.columns)
+    except KeyError:  # a part of the rows has no such column, and a condition stands between
+        return True
+
+
 class Dedup(WholeStep):
     """Keeps the first of the rows whose texts are the same but for width, case, spaces and punctuation.
 
-    Drops the others as "duplicate", with `of` = the id of the row kept. Rows that have nothing to
-    compare are kept. Memory: about 250 bytes per row kept.
+    A reviewed row wins over those that nobody saw, and a corrected one over an accepted one; the row
+    kept stays at its place. Drops the others as "duplicate", with `of` = the id of the row kept. Rows that have nothing
+    to compare are kept. Memory: about 250 bytes per row kept.
     """
 
     reads: ClassVar[tuple[str, ...]] = ()
+    may_read: ClassVar[tuple[str, ...]] = ("reviewed",)
 
     by: By = "question"
     """What makes two rows the same: all turns up to the last question, these and the answer, or the passage."""
 
     async def run(self, inputs: Mapping[str, Shards], desk: Desk) -> AsyncIterator[Row | pa.RecordBatch | Dropped]:
         """Yield the rows in stream order, the repeated ones as Dropped."""
+        winners = self._winners(inputs["rows"])
         kept: dict[bytes, str] = {}
-        for row in inputs["rows"].rows():
+        for place, row in enumerate(inputs["rows"].rows()):
             key = self._key(row)
             if key is None:
                 yield row
+            elif (winner := winners.get(key)) and winner.place != place:
+                yield Dropped(row, "duplicate", {"of": winner.id})
             elif (first := kept.get(key)) is not None:
                 yield Dropped(row, "duplicate", {"of": first})
             else:
                 kept[key] = row["id"]
                 yield row
+
+    def _winners(self, rows: Shards) -> dict[bytes, _Winner]:
+        """Return, for each text that a person reviewed, the row that stays."""
+        winners: dict[bytes, _Winner] = {}
+        if not _any_reviewed(rows):
+            return winners
+        for place, row in enumerate(rows.rows()):
+            rank = _RANKS.get(row.get("reviewed") or "", 0)
+            if rank and (key := self._key(row)):
+                best = winners.get(key)
+                if best is None or rank > best.rank:
+                    winners[key] = _Winner(rank, place, row["id"])
+        return winners
 
     def _key(self, row: Row) -> bytes | None:
         """Return 16 bytes that stand for what is compared, None when there is nothing."""

@@ -7,12 +7,15 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
-from sftmill.text import is_cjk, sentences, tokens
+from sftmill.text import Number, chinese_value, is_cjk, number_key, numbers, same_value, sentences, tokens
+from sftmill.text.variants import simplified
 
 _FUNCTION_CHARACTERS = frozenset(
-    "的了着是在和与及或也都而其之于以为有对从到由被把将就还又并则等这那该此所者吗呢吧啊么个们中上下内会可能要应需请"
+    "我你您的了着是在和与及或也都而其之于以为有对从到由被把将就还又并则等这那该此所者吗呢吧啊么个们中上下内会可能要应需请"
     "說這個為於與對從將還並則們會應請嗎"
 )
 """Characters that carry grammar rather than matter; a bigram of two of them says nothing."""
@@ -23,7 +26,7 @@ _STOP_WORDS = frozenset(
         "these those he she they we you i his her their our your my which who whom whose what when where why how do "
         "does did done has have had having will would can could should may might must shall there here than then so "
         "such not no into over under about between during through also any some all each other only own same more "
-        "most very s t"
+        "most very s t it's that's there's he's she's they're he'd they've"
     )
 )
 
@@ -44,6 +47,51 @@ def stem(word: str) -> str:
             word = word[: -len(suffix)] + ("y" if suffix in ("ies", "ied") else "")
             break
     return word.removesuffix("e") if len(word) > 3 else word
+
+
+_RANGE = re.compile(r"\s*(?:~|-|–|—|～|至|到|to|through)\s*", re.IGNORECASE)
+_NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两点半负")
+
+
+def numbers_in(answer: str) -> list[Number]:
+    """Return the numbers of an answer in simplified characters; one that is nothing but a numeral is one too."""
+    body = answer.rstrip("。. ")
+    found = numbers(body, words=True, articles=True)
+    if not found and 0 < len(body.strip()) <= 12 and (value := chinese_value(body.strip())) is not None:
+        return [Number(len(body) - len(body.lstrip()), len(body), value)]
+    return found
+
+
+def words_of(text: str, source: "Source | None" = None) -> list[str]:
+    """Return the tokens of a text in simplified characters, numbers by their value: 二〇二四年 -> "2024", "年".
+
+    Numbers that `source` has in another unit or notation are written as there: 2.4公里 -> "2400", "米".
+    """
+    text = simplified(text)
+    return _valued_words(text, numbers_in(text), source)[0]
+
+
+def _valued_words(
+    text: str, found: list[Number], source: "Source | None" = None
+) -> tuple[list[str], list[tuple[Number, int]]]:
+    out: list[str] = []
+    places: list[tuple[Number, int]] = []
+    at = 0
+    for number in found:
+        if number.start < at or number.unit in ("label", "version"):
+            continue
+        out += tokens(text[at : number.start])
+        at = number.end
+        places.append((number, len(out)))
+        out += (source and source.written(number)) or _written(number, text)
+    return out + tokens(text[at:]), places
+
+
+def _written(number: Number, text: str) -> list[str]:
+    value = number.value
+    figure = f"{value.normalize():f}" if abs(value.adjusted()) <= 20 else number_key(number)[0].lower()
+    rest = tokens(text[number.start : number.end])
+    return [figure, *(t for t in rest if not t[0].isdigit() and t not in _NUMERALS and (is_cjk(t[0]) or number.unit))]
 
 
 def units(words: list[str]) -> list[tuple[str, int]]:
@@ -77,17 +125,39 @@ class Source:
 
     def __init__(self, passage: str):
         self.passage = passage
+        self.plain = plain = simplified(passage)
         self.spans = sentences(passage)
+        self.numbers: list[Number] = numbers(plain, words=True, articles=True)
+        self.ranges = [
+            (a, b) for a, b in pairwise(self.numbers) if a.unit == b.unit and _RANGE.fullmatch(plain, a.end, b.start)
+        ]
         self.words: list[str] = []
         self.sentence_of: list[int] = []
-        for number, (start, end) in enumerate(self.spans):
-            words = tokens(passage[start:end])
+        self.number_places: list[tuple[Number, int]] = []
+        """Each number with the token at which it stands."""
+        next_number = 0
+        for sentence, (start, end) in enumerate(self.spans):
+            here: list[Number] = []
+            while next_number < len(self.numbers) and self.numbers[next_number].start < end:
+                n = self.numbers[next_number]
+                next_number += 1
+                if start <= n.start and n.end <= end:
+                    here.append(n._replace(start=n.start - start, end=n.end - start))
+            words, places = _valued_words(plain[start:end], here)
+            self.number_places += [(number, len(self.words) + at) for number, at in places]
             self.words += words
-            self.sentence_of += [number] * len(words)
+            self.sentence_of += [sentence] * len(words)
         self.positions: defaultdict[str, list[int]] = defaultdict(list)
         for unit, at in units(self.words):
             self.positions[unit].append(at)
         self.characters = Counter(self.words)
+
+    def written(self, number: Number) -> list[str]:
+        """Return the tokens of the passage's number that is the same quantity in another unit or notation, if any."""
+        same = [n for n in self.numbers if same_value(n, number)]
+        if not same or any(n.value == number.value for n in same):
+            return []
+        return _written(same[0], self.plain)
 
     def text_of(self, place: Place) -> str:
         """Return the whole sentences that a place lies in, as they stand in the passage."""
@@ -140,6 +210,12 @@ class Source:
         return [Place(min(inside), max(inside) + 1, share, False)]
 
 
+@lru_cache(maxsize=16)
+def prepared(passage: str) -> Source:
+    """Return a passage prepared for searching; rows of one passage mostly come one after the other."""
+    return Source(passage)
+
+
 def support(answer: list[str], source: Source, granted: Iterable[str] = ()) -> tuple[float, list[bool]]:
     """Return the share of the answer's matter that the source (or `granted`, the question) says, and per token.
 
@@ -167,17 +243,21 @@ def support(answer: list[str], source: Source, granted: Iterable[str] = ()) -> t
 def new_words(words: list[str], known: Iterable[str]) -> list[str]:
     """Return the stretch of an answer from its first to its last word that `known`, the question, does not say."""
     there = set(known)
-    new = [at for unit, at in units(words) if unit not in there]
-    if not new:
-        return words
-    last = max(new)
-    pair = last + 1 < len(words) and is_cjk(words[last][0]) and is_cjk(words[last + 1][0])
-    return words[min(new) : last + (2 if pair else 1)]
+    said: set[int] = set()
+    for unit, at in units(words):
+        if unit in there:
+            said |= {at, at + 1} if len(unit) == 2 and is_cjk(unit[0]) else {at}
+    new = [
+        at
+        for at, word in enumerate(words)
+        if at not in said and word not in _STOP_WORDS and word not in _FUNCTION_CHARACTERS
+    ]
+    return words[new[0] : new[-1] + 1] if new else words
 
 
 def matter(question: str) -> list[str]:
     """Return the units that a question names, without the words that ask."""
-    return list(dict.fromkeys(unit for unit, _ in units(tokens(_QUESTION_WORDS.sub(" ", question)))))
+    return list(dict.fromkeys(unit for unit, _ in units(words_of(_QUESTION_WORDS.sub(" ", question)))))
 
 
 _REACH = 12.0
@@ -213,7 +293,7 @@ def fit(places: list[Place], names: list[str], source: Source, heading: str = ""
     """
     if not names:
         return 1.0, 1.0
-    above = {unit for unit, _ in units(tokens(heading))}
+    above = {unit for unit, _ in units(words_of(heading))}
     known = [unit for unit in names if unit in source.positions]
     total = sum(source.weight(unit) for unit in names)
     share = sum(source.weight(unit) for unit in names if unit in source.positions or unit in above) / total
@@ -228,4 +308,6 @@ def fit(places: list[Place], names: list[str], source: Source, heading: str = ""
         firsts.setdefault(number, i)
         lasts[number] = i + 1
     there = max(nearness(Place(firsts[n], lasts[n], 1.0, True), known, source) for n in firsts)
-    return min(1.0, here / there) if there else 0.0, share
+    near = min(1.0, here / there) if there else 0.0
+    only_above = sum(unit in above and unit not in source.positions for unit in names)
+    return (near * len(known) + only_above) / (len(known) + only_above), share

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from sftmill.core import Drop, Row, RowStep, question
+from sftmill.steps.curate.question_entities import foreign_entities
 from sftmill.text import CJK, align, count_cjk, deixis, find_control_tokens, length, tokens
 
 _ZH_ASKS = re.compile(
@@ -29,7 +30,7 @@ _EN_TELLS_TO = re.compile(
 _ZH_SENTENCE_VERB = re.compile(r"[是为有在被将应须]|可以|需要|必须|能够")
 _BARE_POINTER = re.compile(
     r"^(?:它们?|牠们?|其(?!他|它|中|余|实|次)|此(?!外|后|前|处)|这(?!样)|這(?!樣)|那(?!么|麼)|该(?!不该)|該)"
-    r"|^(?:it|its|they|their|this|that|these|those|he|she|his|her)\b"
+    r"|^(?!(?-i:IT)\b)(?:it|its|they|their|this|that|these|those|he|she|his|her)\b"
     r"|^(?:what|how|why|when|where) (?:is|are|was|were|do|does|did|can) (?:it|this|that|they|these|those)\b",
     re.IGNORECASE,
 )
@@ -47,10 +48,13 @@ class Questions(RowStep):
     Drops, in this order: `control_tokens` (of a chat template), `too_short`, `too_long`,
     `wrong_language`, `deictic` (points at a text that the reader does not have: 本文, "the passage",
     or begins with a bare 它 or "it"), `repeats_passage` (a statement of the passage word for word, also
-    with a question mark behind it), `not_a_question` (neither asks nor tells to do something).
+    with a question mark behind it), `not_a_question` (neither asks nor tells to do something),
+    `foreign_entity` (names a number, code, Latin word, title or place that neither the passage nor its
+    headings nor the clauses that it cites have; numbers are compared as values).
     """
 
     reads: ClassVar[tuple[str, ...]] = ("question", "passage")
+    may_read: ClassVar[tuple[str, ...]] = ("title", "title_path", "context")
 
     shortest: int | None = Field(None, ge=1)
     """Least length, in characters (zh) or words (en); None = 6 and 4."""
@@ -58,6 +62,8 @@ class Questions(RowStep):
     """Greatest length, in characters (zh) or words (en); None = 120 and 60."""
     repeated_from: int = Field(8, ge=2)
     """Tokens (characters or words) from which on a verbatim piece of the passage is a repetition."""
+    entities: bool = True
+    """Whether what a question names must stand in the passage, its headings or the clauses that it cites."""
 
     def row(self, row: Row) -> Row:
         """Return the row as it is, or raise Drop."""
@@ -81,7 +87,15 @@ class Questions(RowStep):
             raise Drop("repeats_passage")
         if not asks(text, lang):
             raise Drop("not_a_question")
+        if self.entities and (foreign := foreign_entities(text, self._known(row), lang)):
+            raise Drop("foreign_entity", names=foreign[:5])
         return row
+
+    @staticmethod
+    def _known(row: Row) -> str:
+        """Return all that a question may name: the passage, what it cites, and the headings above it."""
+        headings = [*(row.get("title_path") or ()), row.get("title") or ""]
+        return "\n".join([row.get("passage") or "", row.get("context") or "", *headings])
 
     def _repeats(self, text: str, passage: str) -> bool:
         if len(tokens(text)) < self.repeated_from:

@@ -3,25 +3,8 @@
 import re
 from typing import Literal
 
+from sftmill.steps.curate.framing import strip_frame
 from sftmill.text import is_cjk, numbers, tokens
-
-_ZH_SOURCE = r"(?:文本|原文|文章|文中|文|短文|材料|资料|資料|段落|内容|內容|信息|描述|背景|上下文|说明|说法|所述)"
-_LEAD = re.compile(
-    r"^(?:(?:根据|根據|依据|依據|按照|基于|从|由)(?:以上|上述|上面|上|给定|所给|提供|该|本|这段|此)?的?"
-    + f"(?:{_ZH_SOURCE}(?:中|里|裡)?的?){{1,3}}"
-    + r"(?:描述|内容|內容|信息|介绍|记载)?(?:可知|可以看出|可以知道|提到|指出|显示|表明|中)?"
-    r"|(?:以上|上述)?(?:文本|原文|文章|材料|资料|文中|文章中|材料中|资料中|原文中)(?:提到|指出|显示|表明|写道|说明)(?:了|的是)?)"
-    r"\s*[,，：:]\s*"
-)
-_ZH_ANSWER = re.compile(r"^(?:(?:正确)?答案|回答|答|答复)(?:是|为|為|：|:|是：|是:)\s*(?=\S)")
-_EN_NOUN = r"(?:passage|text|article|document|paragraph|excerpt|material|context|information|source|section)"
-_EN_LEAD = re.compile(
-    rf"^(?:(?:according to|based on|as (?:stated|mentioned|described|noted|explained) in|as per|from|in) "
-    rf"(?:the|this) (?:given |provided |above |following )?{_EN_NOUN}(?: (?:provided|given|above))?\s*[,:]\s*"
-    rf"|(?:the|this) {_EN_NOUN} (?:states|says|mentions|explains|notes|indicates|shows) that\s+)",
-    re.IGNORECASE,
-)
-_EN_ANSWER = re.compile(r"^(?:the (?:correct )?answer (?:is|would be)(?: that)?:?|answer:|a:)\s+(?=\S)", re.IGNORECASE)
 
 _REFUSAL = re.compile(
     r"(?:资料|材料|文中|原文|文章|文本|上文|本文|给定|提供|段落)[^。，,;；]{0,12}"
@@ -41,15 +24,8 @@ _REFUSAL = re.compile(
 
 
 def strip_lead(answer: str) -> str:
-    """Return an answer without "according to the passage, the answer is" and its kin at its head."""
-    before = None
-    text = answer.strip()
-    while text != before:
-        before = text
-        for pattern in (_LEAD, _ZH_ANSWER, _EN_LEAD, _EN_ANSWER):
-            shorter = pattern.sub("", text, count=1).lstrip()
-            if shorter:
-                text = shorter
+    """Return an answer without "according to the passage, the answer is" and its kin around it."""
+    text = strip_frame(answer)
     if text != answer.strip() and text[:1].isascii() and text[:1].islower():
         text = text[0].upper() + text[1:]
     return text

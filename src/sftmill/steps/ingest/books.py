@@ -1,142 +1,150 @@
 """A folder of documents: list its files, then read each into sections."""
 
-import os
 import re
 from collections.abc import Iterator
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from sftmill.columns import SENSITIVITIES
 from sftmill.core import Drop, Dropped, Row, RowStep, Source
+from sftmill.errors import RecipeError
 from sftmill.models.settings import Sensitivity
-from sftmill.steps.ingest.decoding import clean, decode
-from sftmill.steps.ingest.parse_html import declared_charset, parse_html
-from sftmill.steps.ingest.parse_markdown import parse_markdown
-from sftmill.steps.ingest.parse_text import parse_text
-from sftmill.steps.ingest.sections import Block, Section, gather
+from sftmill.steps.ingest.archive import read_member
+from sftmill.steps.ingest.file_listing import Listed, list_files, split_archive
+from sftmill.steps.ingest.formats import READABLE, read
+from sftmill.steps.ingest.parse_pdf import OCR
+from sftmill.steps.ingest.source_table import Judged, find_table, judge, left_out
 from sftmill.text import count_cjk, detect_lang
 
-LARGEST = 200 * 1024 * 1024
-"""Bytes of the largest file that is read."""
-DAMAGE = 0.01
-"""Share of unreadable characters above which a file is not used."""
-
-_HTML = (".html", ".htm", ".xhtml")
-_MARKDOWN = (".md", ".markdown")
-_LOOKS_LIKE_HTML = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html)\b", re.I)
+PATTERNS = tuple(f"**/*{ending}" for ending in (*READABLE, ".zip"))
 _CODE = re.compile(r"^```.*?(?:^```$|\Z)", re.M | re.S)
+_GAP = "\x00pages "
+"""What the document of a row begins with that stands for pages without text; no text that is read holds a NUL."""
 
 
 class Books(Source):
-    """Lists the text, Markdown and HTML files of a folder; each is then read into its sections."""
+    """Lists the documents of a folder, also those in zip files; each is then read into its sections.
 
-    writes: ClassVar = ("source", "source_hash", "sensitivity")
+    Text, Markdown, HTML, PDF with a text layer, Word (docx), tables (csv, xlsx, xls, ods), in any of the usual
+    Chinese and Western encodings. What cannot be read is dropped with the reason and what to do.
+    """
+
+    writes: ClassVar = ("source", "source_hash", "sensitivity", "licence", "effective", "expires")
 
     folder: Path
     """Folder with the documents; folders inside of it are searched too."""
-    patterns: tuple[str, ...] = ("**/*.txt", "**/*.md", "**/*.html", "**/*.htm")
-    """Which files to take, by path below the folder; `**/` stands for any number of folders."""
+    patterns: tuple[str, ...] = PATTERNS
+    """Which files to take, by path below the folder; `**/` stands for any number of folders, zip files included."""
     lang: Literal["auto", "zh", "en"] = "auto"
     """Language of the documents; auto looks at each section."""
     sensitivity: Sensitivity = "internal"
-    """Who may see these documents."""
+    """Who may see these documents; the table of sources may say that some are more sensitive, never less."""
+    source_table: Path | None = None
+    """Table that says of files: file, licence, sensitivity, effective, expires, supersedes (文件, 许可, 敏感级别, 生效日期,
+    失效日期, 取代), as xlsx or csv; None = sources.xlsx or sources.csv in the folder, if there."""
+    as_of: date | None = None
+    """Day for which sources must hold, such as 2024-03-01; None = the day on which the files are listed, so that a
+    run of another day drops what has expired since. Set it where a run must be repeatable for ever."""
 
     def problems(self) -> list[str]:
-        """Return why the folder cannot be used, if so."""
+        """Return why the folder or the table of sources cannot be used, if so."""
         if not self.folder.is_dir():
             return [f"folder: {str(self.folder)!r} is no folder; check the path in the recipe"]
-        if not any(not isinstance(path, tuple) for path in self._listed()):
-            return [
-                f"folder: {str(self.folder)!r} holds no file that matches {', '.join(self.patterns)}; add a pattern"
-            ]
-        return []
+        listed = list(self._listed())
+        if all(found.reason for found in listed):
+            kinds = ", ".join(self.patterns) if self.patterns != PATTERNS else "the formats known here"
+            return [f"folder: {str(self.folder)!r} holds no file that matches {kinds}; add a pattern or files"]
+        return self._judged(listed).problems
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the table of sources, if there is one."""
+        table = self._table()
+        return (table,) if table else ()
 
     def then(self) -> tuple[RowStep, ...]:
-        """Return the step that reads the files listed."""
-        return (ReadBook(folder=self.folder, lang=self.lang),)
+        """Return the steps that read the files listed and report what they had no text for."""
+        return ReadBook(folder=self.folder, lang=self.lang), MissingPages()
 
     def rows(self) -> Iterator[Row | Dropped]:
-        """Yield a row a file, sorted by path, and Dropped with the reason for each file left out."""
-        for found in self._listed():
-            if isinstance(found, tuple):
-                path, why = found
-                yield Dropped(self._row(path, ""), "skipped", {"why": why})
-                continue
-            try:
-                with open(self.folder / found, "rb") as file:
-                    digest = _digest(file)
-            except OSError as error:
-                yield Dropped(self._row(found, ""), "unreadable", {"why": error.strerror or type(error).__name__})
-                continue
-            yield self._row(found, digest)
+        """Yield a row a file, sorted by path, and Dropped with the reason for each file left out.
+
+        Raises RecipeError when the table of sources says what it did not say when the plan was made.
+        """
+        listed = list(self._listed())
+        judged = self._judged(listed)
+        if judged.problems:
+            raise RecipeError(judged.problems)
+        day = self.as_of or date.today()
+        for found in listed:
+            row = self._row(found.path, judged)
+            if found.reason:
+                yield Dropped(row, found.reason, {"why": found.why})
+            elif out := left_out(judged, found.path, day):
+                yield Dropped(row, *out)
+            else:
+                try:
+                    yield {**row, "source_hash": self._digest(found.path)}
+                except OSError as error:
+                    yield Dropped(row, "unreadable", {"why": error.strerror or type(error).__name__})
+                except Drop as drop:
+                    yield Dropped(row, drop.reason, drop.facts)
 
     def skipped(self) -> list[tuple[str, str]]:
-        """Return (path, reason) of the files in the folder that `rows` leaves out."""
-        return [found for found in self._listed() if isinstance(found, tuple)]
+        """Return (path, reason) of the files in the folder that `rows` leaves out whatever the day."""
+        return [(found.path, found.why) for found in self._listed() if found.reason]
 
-    def _row(self, path: str, digest: str) -> Row:
-        return {"source": path, "source_hash": digest, "sensitivity": self.sensitivity}
+    def _row(self, path: str, judged: Judged) -> Row:
+        row = {"source": path, "source_hash": "", "sensitivity": self.sensitivity}
+        if entry := judged.entries.get(path):
+            row |= entry.facts()
+            row["sensitivity"] = max(self.sensitivity, entry.sensitivity or "public", key=SENSITIVITIES.index)
+        return row
 
-    def _listed(self) -> Iterator[str | tuple[str, str]]:
-        """Yield the paths below the folder, in order; those left out with the reason."""
-        wanted = [_compile(pattern) for pattern in self.patterns]
-        root = os.path.realpath(self.folder)
-        for path in sorted(_walk(Path(root), "")):
-            full = os.path.join(root, path)
-            shown = path.encode("utf-8", "replace").decode()
-            if shown != path:
-                yield shown, "its name is not valid UTF-8; rename it"
-            elif path.endswith("/"):
-                yield path, "a hidden folder" if not os.path.islink(full[:-1]) else "a link to a folder"
-            elif os.path.islink(full) and not os.path.realpath(full).startswith(root + os.sep):
-                yield path, "a link that leaves the folder"
-            elif not any(pattern.fullmatch(path) for pattern in wanted):
-                yield path, f"no pattern matches {os.path.splitext(path)[1] or 'a name without extension'}"
-            elif not os.path.isfile(full):
-                yield path, "no regular file"
-            elif os.path.getsize(full) > LARGEST:
-                yield path, f"larger than {LARGEST // 2**20} MB; split it"
-            else:
-                yield path
+    def _listed(self) -> Iterator[Listed]:
+        return list_files(self.folder, self.patterns, self._table())
 
+    def _table(self) -> Path | None:
+        return self.source_table or find_table(self.folder)
 
-def _walk(root: Path, below: str) -> Iterator[str]:
-    """Yield the paths of all files below `root`; a folder that is not entered ends in "/"."""
-    waiting = [below]
-    while waiting:
-        here = waiting.pop()
-        try:
-            entries = list(os.scandir(root / here))
-        except OSError:
-            yield here
-            continue
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=True):
-                yield here + entry.name
-            elif entry.is_symlink() or entry.name.startswith("."):
-                yield f"{here}{entry.name}/"
-            else:
-                waiting.append(f"{here}{entry.name}/")
+    def _judged(self, listed: list[Listed]) -> Judged:
+        """Apply the table of sources; a line that is stricter than this step's setting is a problem of its own."""
+        table = self._table()
+        if table is None:
+            return Judged({}, {}, [])
+        judged = judge(
+            table, [f.path for f in listed if not f.reason], [f.path.rstrip("/") for f in listed if f.reason]
+        )
+        promised = SENSITIVITIES.index(self.sensitivity)
+        told: dict[int, str] = {}
+        for file, entry in judged.entries.items():
+            if entry.sensitivity and SENSITIVITIES.index(entry.sensitivity) > promised:
+                told.setdefault(
+                    entry.row,
+                    f"{table.name} row {entry.row}: {file!r} is {entry.sensitivity}, but this step promises "
+                    f"{self.sensitivity}; set `sensitivity: {entry.sensitivity}`, or give these files a stream of "
+                    "their own by `patterns`",
+                )
+        return judged._replace(problems=[*judged.problems, *told.values()])
 
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(part, re.escape(part)) for part in parts), re.I | re.S)
-
-
-def _digest(file) -> str:
-    digest = blake2b(digest_size=16)
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
+    def _digest(self, source: str) -> str:
+        path, inner = split_archive(self.folder, source)
+        digest = blake2b(digest_size=16)
+        if inner:
+            digest.update(read_member(path, inner))
+        else:
+            with open(path, "rb") as file:
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+        return digest.hexdigest()
 
 
 class ReadBook(RowStep):
     """Reads a listed file into one row a section, with the headings above it."""
 
     reads: ClassVar = ("source", "source_hash")
-    writes: ClassVar = ("document", "title", "title_path", "lang")
+    writes: ClassVar = ("document", "title", "title_path", "lang", "page")
 
     folder: Path
     """The folder that the paths in `source` are relative to."""
@@ -144,27 +152,38 @@ class ReadBook(RowStep):
     """Language of the documents; auto looks at each section."""
 
     def row(self, row: Row) -> list[Row]:
-        """Return the sections in order; drops files that are "unreadable", "changed" since listed, or "empty"."""
+        """Return the sections in order, and behind them one row for the pages without text, if any.
+
+        Drops files that are "changed" since they were listed, "empty", or for one of the reasons of `formats.read`.
+        """
+        path, inner = split_archive(self.folder, row["source"])
         try:
-            data = (self.folder / row["source"]).read_bytes()
+            data = read_member(path, inner) if inner else path.read_bytes()
         except OSError as error:
             raise Drop("unreadable", why=error.strerror or type(error).__name__) from None
         if row["source_hash"] and blake2b(data, digest_size=16).hexdigest() != row["source_hash"]:
             raise Drop("changed", why="the file is not the one that was listed; run again")
-        title, sections = read(data, row["source"])
-        if not sections:
+        if not data:
+            raise Drop("empty", bytes=0)
+        found = read(data, row["source"])
+        if not found.sections:
             raise Drop("empty", bytes=len(data))
-        whole = self._lang_of("\n".join(s.text for s in sections[:50]), "en")
-        return [
+        whole = self._lang_of("\n".join(s.text for s in found.sections[:50]), "en")
+        rows = [
             {
                 **row,
                 "document": section.text,
-                "title": title,
+                "title": found.title,
                 "title_path": list(section.title_path),
                 "lang": self._lang_of(section.text, whole),
+                "page": section.page or None,
             }
-            for section in sections
+            for section in found.sections
         ]
+        if found.unread:
+            gap = {**rows[0], "document": f"{_GAP}{ranges(found.unread)} of {found.pages}", "page": found.unread[0]}
+            rows.append({**gap, "title_path": []})
+        return rows
 
     def _lang_of(self, text: str, otherwise: str) -> str:
         if self.lang != "auto":
@@ -175,23 +194,25 @@ class ReadBook(RowStep):
         return detect_lang(prose)
 
 
-def read(data: bytes, name: str) -> tuple[str, list[Section]]:
-    """Parse a file's bytes into its title and sections; raises Drop("unreadable") for what is no text."""
-    suffix = os.path.splitext(name)[1].lower()
-    text, encoding, damaged = decode(data, declared_charset(data) if suffix in _HTML else None)
-    if damaged > DAMAGE * len(text):
-        raise Drop("unreadable", why="not text in an encoding known here", encoding=encoding, damaged=damaged)
-    cleaned = clean(text)
-    if (lost := sum(c < " " and c not in "\t\n\r\f\v" for c in text[:100_000])) > DAMAGE * min(len(text), 100_000):
-        raise Drop("unreadable", why="binary data", controls=lost)
-    if suffix in _HTML or _LOOKS_LIKE_HTML.match(cleaned):
-        title, blocks = parse_html(cleaned)
-    elif suffix in _MARKDOWN:
-        title, blocks = parse_markdown(cleaned)
-    else:
-        title, blocks = "", parse_text(cleaned)
-    return title or _first_title(blocks) or os.path.splitext(os.path.basename(name))[0], gather(blocks)
+class MissingPages(RowStep):
+    """Drops the rows that stand for pages without text, so that such pages are counted and can be looked up."""
+
+    reads: ClassVar = ("document",)
+
+    def row(self, row: Row) -> Row:
+        """Return the row as it is; drops pages with "no_text_layer"."""
+        document = row["document"] or ""
+        if document.startswith(_GAP):
+            raise Drop("no_text_layer", pages=document.removeprefix(_GAP), why=f"the rest of the file is read; {OCR}")
+        return row
 
 
-def _first_title(blocks: list[Block]) -> str:
-    return next((block.text for block in blocks[:20] if block.level == 1), "")
+def ranges(numbers: tuple[int, ...]) -> str:
+    """Write ascending numbers with runs as one: 1-3, 7."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] + 1 == number:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)

@@ -65,11 +65,11 @@ def parse_text(text: str) -> list[Block]:
 
     for line in lines:
         bare = line.strip()
-        if not bare or _TAGGED.match(bare) or (group and _strong_level(bare) and _is_over(group[-1].strip(), width)):
+        if not bare or _TAGGED.match(bare) or (group and heading_level(bare) and _is_over(group[-1].strip(), width)):
             close(True)
         if bare:
             group.append(line)
-            if _TAGGED.match(bare) or (_strong_level(bare) and len(group) == 1):
+            if _TAGGED.match(bare) or (heading_level(bare) and len(group) == 1):
                 close(True)
     close(False)
     return _titled(_unlist(blocks))
@@ -99,7 +99,7 @@ def _width(line: str) -> int:
     return len(line) + sum(unicodedata.east_asian_width(c) in "WF" for c in line)
 
 
-def _strong_level(line: str) -> int:
+def heading_level(line: str) -> int:
     """Return the level of a line that looks like a heading by its own form, 0 for none."""
     if _MARKDOWN.match(line):
         return len(_MARKDOWN.match(line)[1]) + 1
@@ -139,7 +139,7 @@ def _block(group: list[str], width: int, weak_before: int, followed: bool) -> li
         return [Block(match[2], len(match[1])), *_body(group[1:], width)]
     if len(bare) > 1 and _RULE.match(bare[1]) and len(bare[0]) <= 2 * _TITLE_LENGTH and bare[0][-1] not in "。；，":
         return [Block(collapse(bare[0]), 3 if bare[1][0] == "=" else 4), *_body(group[2:], width)]
-    if level := _strong_level(bare[0]):
+    if level := heading_level(bare[0]):
         return [Block(collapse(bare[0]), level), *_body(group[1:], width)]
     if len(bare) == 1:
         if _RULE.match(bare[0]):

@@ -12,6 +12,8 @@ class Block(NamedTuple):
 
     text: str
     level: int = 0
+    page: int = 0
+    """Page on which it begins, from 1; 0 where a document has none."""
 
 
 class Section(NamedTuple):
@@ -22,6 +24,8 @@ class Section(NamedTuple):
 
     title_path: tuple[str, ...]
     text: str
+    page: int = 0
+    """Page on which it begins, from 1; 0 where the document has none."""
 
 
 SMALL = 60
@@ -29,6 +33,8 @@ SMALL = 60
 
 _SPACES = re.compile(r"[^\S\n]+")
 _MARKS = "，。、；：？！“”‘’（）《》「」『』【】〔〕…—"
+_AMBIGUOUS = "“”‘’…—"
+"""Marks of both languages."""
 _CHINESE = re.compile(f"[{CJK}{_MARKS}]")
 # 第一章 总则 ........ 12, or a line that is only a link's text and a page number
 _CONTENTS_LINE = re.compile(r"[^\n]{0,80}?(?:[.．·…‥\-_]{4,}|(?:[.．·…] ){3,}|\t| {3,})\s?[(（]?\d{1,4}[)）]?\Z")
@@ -56,10 +62,26 @@ def join_lines(lines: Iterable[str]) -> str:
 
 
 def needs_space(left: str, right: str) -> bool:
-    """Tell whether a line end between two characters stood for a space: not between Chinese, nor at its marks."""
+    """Tell whether a line end between two characters stood for a space: not between Chinese, nor at its marks.
+
+    Curly quotes and the ellipsis belong to both languages: beside a Latin letter or digit they are English.
+    """
+    if (left in "”’…" and _is_latin(right)) or (right in "“‘" and _is_latin(left)):
+        return True
     if left in _MARKS or right in _MARKS:
         return False
     return not (_CHINESE.match(left) and _CHINESE.match(right))
+
+
+def keeps_space(left: str, right: str) -> bool:
+    """Tell whether a space seen between two characters means something: not between Chinese, nor at its marks."""
+    if left in _AMBIGUOUS or right in _AMBIGUOUS:
+        return not (_CHINESE.match(left) and _CHINESE.match(right))
+    return needs_space(left, right)
+
+
+def _is_latin(character: str) -> bool:
+    return character.isalnum() and not _CHINESE.match(character)
 
 
 def is_contents_line(line: str) -> bool:
@@ -72,7 +94,7 @@ def gather(blocks: Iterable[Block]) -> list[Section]:
 
     Stretches of a table of contents become sections of their own, so that they can be dropped.
     """
-    raw: list[tuple[tuple[str, ...], list[str], bool]] = []
+    raw: list[tuple[tuple[str, ...], list[str], bool, int]] = []
     stack: list[tuple[int, str]] = []
     bare = False  # whether the last section is only a heading so far
     kept = [block for block in blocks if block.text.strip()]
@@ -81,16 +103,16 @@ def gather(blocks: Iterable[Block]) -> list[Section]:
             while stack and stack[-1][0] >= block.level:
                 stack.pop()
             stack.append((block.level, collapse(block.text.replace("\n", " "))))
-            raw.append((tuple(t for _, t in stack), [block.text], False))
+            raw.append((tuple(t for _, t in stack), [block.text], False, block.page))
             bare = True
             continue
         if bare:
-            raw[-1] = (*raw[-1][:2], contents)
+            raw[-1] = (*raw[-1][:2], contents, raw[-1][3])
         elif not raw or raw[-1][2] != contents:
-            raw.append((tuple(t for _, t in stack), [], contents))
+            raw.append((tuple(t for _, t in stack), [], contents, block.page))
         raw[-1][1].append(block.text)
         bare = False
-    return _join_small([(path, "\n\n".join(texts), contents) for path, texts, contents in raw])
+    return _join_small([(path, "\n\n".join(texts), contents, page) for path, texts, contents, page in raw])
 
 
 def _contents_blocks(blocks: list[Block]) -> list[bool]:
@@ -117,25 +139,27 @@ def _size(text: str) -> int:
     return length(text, "zh") if chinese * 4 > len(text) else 2 * length(text, "en")
 
 
-def _join_small(raw: list[tuple[tuple[str, ...], str, bool]]) -> list[Section]:
+def _join_small(raw: list[tuple[tuple[str, ...], str, bool, int]]) -> list[Section]:
     out: list[Section] = []
     waiting: Section | None = None
     waiting_contents = False
-    for path, text, contents in raw:
+    for path, text, contents, page in raw:
         if waiting is not None:
             if contents == waiting_contents:
                 path, text = _joined_path(waiting, path), waiting.text + "\n\n" + text
+                page = waiting.page
             elif waiting.text.strip():
                 out.append(waiting)
             waiting = None
         if _size(text) < SMALL and not contents:
-            waiting, waiting_contents = Section(path, text), contents
+            waiting, waiting_contents = Section(path, text, page), contents
         else:
-            out.append(Section(path, text))
+            out.append(Section(path, text, page))
     if waiting is not None:
         if out and not _is_contents(out[-1].text):
             last = out.pop()
-            waiting = Section(_shared(last.title_path, waiting.title_path), last.text + "\n\n" + waiting.text)
+            path = _shared(last.title_path, waiting.title_path)
+            waiting = Section(path, last.text + "\n\n" + waiting.text, last.page)
         out.append(waiting)
     return out
 

@@ -5,9 +5,16 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from sftmill.core import AskStep, Desk, Drop, Row, answered, question, sampling
-
-UNANSWERABLE = {"zh": "资料未提及", "en": "not in the material"}
-"""What the prompts tell a model to write when the passage holds no answer."""
+from sftmill.steps.instruct.answer_form import (
+    AnswerLength,
+    is_unanswerable,
+    outside,
+    pointer,
+    stand_alone,
+    wanted_length,
+)
+from sftmill.steps.instruct.question_types import classify
+from sftmill.text import length
 
 
 class QuotedAnswer(BaseModel):
@@ -29,15 +36,24 @@ class SelfQAAnswers(AskStep):
     The second model stage of SelfQA (Zhang & Yang 2023, arXiv 2305.11952). What the model quotes
     is only its claim: a later `grounded` checks it against the passage.
     The prompt is the same up to the question for all questions of a passage, so that servers
-    compute the passage once. Drops: `no_question`, `unanswerable`.
+    compute the passage once. An answer stands alone afterwards: "according to the material," at the
+    head of one of its sentences is cut off, and an answer that points at the text in another way is dropped.
+    Drops: `no_question`, `unanswerable` (the passage holds no answer, as the model says), `deictic`,
+    `answer_too_short`, `answer_too_long` (under half or over twice the length asked for).
     """
 
     reads: ClassVar[tuple[str, ...]] = ("passage", "title_path", "question")
+    may_read: ClassVar[tuple[str, ...]] = ("context", "question_type")
     writes: ClassVar[tuple[str, ...]] = ("messages", "answer", "quotations")
     prompts: ClassVar[tuple[str, ...]] = ("answer",)
+    prompt_values: ClassVar[tuple[str, ...]] = ("shortest", "longest")
+    """What the prompt is given beside columns and settings: bounds of the answer's length."""
 
     to: str = "teacher"
     """Role of the model that answers; it may be another one than that which asked."""
+    answer_length: AnswerLength = "auto"
+    """short (2 to 60 characters, 1 to 40 words), medium (20 to 150, 12 to 90), long (80 to 400, 50 to 250), or
+    auto: at most 80 characters (50 words) for what and compute, 250 (150) for how and list, 150 (90) for the others."""
     temperature: float = Field(0.0, ge=0, le=2)
     """0, because there is one right answer."""
     max_tokens: int = Field(768, ge=16)
@@ -48,25 +64,24 @@ class SelfQAAnswers(AskStep):
         text = question(row)
         if not text.strip():
             raise Drop("no_question")
+        lang = row.get("lang") or "zh"
+        wanted = wanted_length(self.answer_length, row.get("question_type") or classify(text, lang), lang)
+        shortest = None if self.answer_length == "auto" else wanted.least
         replies = await desk.ask(
-            desk.prompt("answer", question=text),
+            desk.prompt("answer", question=text, shortest=shortest, longest=wanted.most),
             to=self.to,
             schema=QuotedAnswer,
             sampling=sampling(self.temperature, self.max_tokens),
         )
         reply = replies[0]
         data: QuotedAnswer = reply.data
-        said = data.answer.strip()
-        if not said or is_unanswerable(said):
+        if not data.answer.strip() or is_unanswerable(data.answer):
             raise Drop("unanswerable")
+        said = stand_alone(data.answer, lang)
+        if words := pointer(said, lang):
+            raise Drop("deictic", words=words)
+        size = length(said, lang)
+        if reason := outside(size, wanted):
+            raise Drop(reason, length=size, least=wanted.least, most=wanted.most)
         quotations = list(dict.fromkeys(q.strip() for q in data.quotations if q.strip()))
         return {**answered(row, said, reply.reasoning), "quotations": quotations}
-
-
-def is_unanswerable(answer: str) -> bool:
-    """Tell whether an answer is the phrase that the prompts ask for when there is no answer."""
-    bare = answer.strip(" \t\n\"'“”。.！!").casefold()
-    return any(
-        bare == phrase or bare.startswith((f"{phrase}。", f"{phrase}，", f"{phrase}."))
-        for phrase in UNANSWERABLE.values()
-    )

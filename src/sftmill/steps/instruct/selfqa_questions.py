@@ -1,84 +1,108 @@
 """SelfQA, first half: the model asks what a passage answers."""
 
-import re
-from functools import lru_cache
 from typing import ClassVar
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field
 
 from sftmill.core import AskStep, Desk, Drop, Row, asked, sampling
-from sftmill.text import length
+from sftmill.steps.instruct.density import measure_density, questions_wanted
+from sftmill.steps.instruct.question_list import packed_list, piece_of, question_list, tidy
+from sftmill.steps.instruct.question_types import LABELS, TYPES, QuestionType, fitting, settle_type, spread
 
-UNITS_PER_QUESTION = {"zh": 150, "en": 80}
-"""Passage length (zh characters, en words) for which one question is asked when `count` is not set."""
-
-_SPACES = re.compile(r"\s+")
-_NUMBERING = re.compile(
-    r"^\s*(?:[-*•]\s+|[（(]?\d{1,2}[)）.、:：](?!\d)\s*|(?:问题|question|q)\s*\d{0,2}\s*[:：.、]\s*)+", re.IGNORECASE
-)
-
-
-@lru_cache(maxsize=64)
-def question_list(count: int) -> type[BaseModel]:
-    """Return the structure of a reply with about `count` questions.
-
-    The length limits are hints for servers that generate along the schema, so that a small
-    model cannot run on; a longer list from other servers is still read.
-    """
-    hint = {"minItems": 1, "maxItems": count, "items": {"type": "string", "maxLength": 300}}
-    return create_model("QuestionList", questions=(list[str], Field(json_schema_extra=hint)))
+TOKENS_PER_QUESTION = 64
+"""Tokens that a reply may have for each question at least, with its type and the signs around it."""
 
 
 class SelfQAQuestions(AskStep):
     """Asks a model for questions that a passage answers; one child row per question.
 
     The first of the two model stages of SelfQA (Zhang & Yang 2023, arXiv 2305.11952). The row's
-    own passage is the only knowledge given. All questions of a reply become rows, good or bad:
-    a later `question_form` takes the bad ones out, with reasons that are counted.
-    Only empty items and verbatim repetitions within one reply are left out.
-    Drops: `empty_passage`, `no_question`.
+    own passage is the only knowledge given. How many questions are asked for follows how much the
+    passage states (see `density`), and of which kinds, what it holds: reasons, steps, lists, values
+    of one unit, conditions, exceptions (see `question_types`). A row with `pieces`, neighbouring
+    passages that `split` packed, is asked about in one call; its children have the piece that they ask about
+    as `passage`. All questions of a reply become rows, good or bad: a later `question_form` takes
+    the bad ones out, with reasons that are counted. Only empty items and verbatim repetitions
+    within one reply are left out.
+    Drops: `empty_passage`, `nothing_to_ask` (a table of contents, links, headings), `no_question`.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("passage", "title_path")
-    writes: ClassVar[tuple[str, ...]] = ("messages", "question")
-    prompts: ClassVar[tuple[str, ...]] = ("questions",)
+    may_read: ClassVar[tuple[str, ...]] = ("pieces", "context", "passage_index")
+    writes: ClassVar[tuple[str, ...]] = ("messages", "question", "question_type")
+    removes: ClassVar[tuple[str, ...]] = ("pieces",)
+    prompts: ClassVar[tuple[str, ...]] = ("questions", "packed")
+    prompt_values: ClassVar[tuple[str, ...]] = ("kinds", "parts")
+    """What the prompt is given beside columns and settings: names of question types, and the numbered
+    pieces as {number, text, count}, none where the passage stands alone."""
 
     to: str = "teacher"
     """Role of the model that asks."""
     count: int | None = Field(None, ge=1, le=20)
-    """Questions per passage; None = one per 150 characters (zh) or 80 words (en), at most `most`."""
-    most: int = Field(5, ge=1, le=20)
-    """Upper bound of the number that is found by length."""
+    """Questions per passage; None = as many as it states facts, from `least` to `most`."""
+    least: int = Field(1, ge=1, le=20)
+    """Fewest questions for a passage that states anything at all."""
+    most: int = Field(8, ge=1, le=20)
+    """Most questions for a passage."""
+    types: tuple[QuestionType, ...] = Field(TYPES, min_length=1)
+    """Types of questions to ask for, where they fit the passage: what, why, how, compare, compute, list, ..."""
     temperature: float = Field(0.7, ge=0, le=2)
     """Above 0, because questions are to differ."""
     max_tokens: int = Field(512, ge=16)
-    """Tokens that the reply may have."""
+    """Tokens that the reply may have; at least 64 for each question where `pieces` are asked about."""
 
-    def wanted(self, row: Row) -> int:
-        """Return how many questions to ask about the row's passage."""
+    def problems(self) -> list[str]:
+        """Return what is wrong with the bounds, if so."""
+        if self.least > self.most:
+            return [f"least: {self.least} is more than most, which is {self.most}; lower it or raise most"]
+        return []
+
+    def wanted(self, passage: str) -> int:
+        """Return how many questions to ask about a passage; 0 for one that states nothing."""
         if self.count is not None:
-            return self.count
-        lang = row.get("lang") or "zh"
-        units = length(row["passage"], lang)
-        return max(1, min(self.most, round(units / UNITS_PER_QUESTION.get(lang, UNITS_PER_QUESTION["zh"]))))
+            return self.count if passage.strip() else 0
+        return questions_wanted(measure_density(passage).facts, self.least, self.most)
 
     async def row(self, row: Row, desk: Desk) -> list[Row]:
         """Return one row per question proposed."""
-        if not (row.get("passage") or "").strip():
+        pieces = row.get("pieces") or [row.get("passage") or ""]
+        if not any(piece.strip() for piece in pieces):
             raise Drop("empty_passage")
-        count = self.wanted(row)
+        counts = {number: n for number, piece in enumerate(pieces, 1) if (n := self.wanted(piece))}
+        if not counts:
+            raise Drop("nothing_to_ask", facts=round(sum(measure_density(piece).facts for piece in pieces), 2))
+        lang = row.get("lang") or "zh"
+        total = sum(counts.values())
+        shown = "\n".join(pieces[number - 1] for number in counts)
+        kinds = spread(fitting(measure_density(shown).signals, self.types), total, shown)
+        packed = len(pieces) > 1
+        parts = [{"number": n, "text": pieces[n - 1], "count": c} for n, c in counts.items()] if packed else []
+        labels = [LABELS["zh" if lang == "zh" else "en"][kind] for kind in kinds] if packed else kinds
+        room = max(self.max_tokens, TOKENS_PER_QUESTION * total) if packed else self.max_tokens
         replies = await desk.ask(
-            desk.prompt("questions", count=count),
+            desk.prompt("packed" if packed else "questions", count=total, kinds=labels, parts=parts),
             to=self.to,
-            schema=question_list(count),
-            sampling=sampling(self.temperature, self.max_tokens),
+            schema=packed_list(total, lang, tuple(kinds), len(pieces)) if packed else question_list(total),
+            sampling=sampling(self.temperature, room),
         )
-        questions = list(dict.fromkeys(filter(None, map(tidy, replies[0].data.questions))))
-        if not questions:
+        children: dict[str, Row] = {}
+        for proposed in replies[0].data.questions:
+            text = tidy(proposed.question)
+            if not text or text in children:
+                continue
+            number = piece_of(proposed.piece, text, {n: pieces[n - 1] for n in counts})
+            parent = about_piece(row, number)
+            children[text] = {**asked(parent, text), "question_type": settle_type(proposed.type, text, lang)}
+        if not children:
             raise Drop("no_question", proposed=len(replies[0].data.questions))
-        return [asked(row, question) for question in questions]
+        return list(children.values())
 
 
-def tidy(question: str) -> str:
-    """Return a question without the list number or label that models put before it, on one line."""
-    return _NUMBERING.sub("", _SPACES.sub(" ", question).strip()).strip()
+def about_piece(row: Row, number: int) -> Row:
+    """Return a packed row as that of its piece `number`, from 1; a row without pieces comes back as it is."""
+    if not (pieces := row.get("pieces")):
+        return row
+    made = {key: value for key, value in row.items() if key != "pieces"} | {"passage": pieces[number - 1]}
+    if (first := row.get("passage_index")) is not None:
+        made["passage_index"] = first + number - 1
+    return made

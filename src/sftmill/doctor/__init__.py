@@ -1,0 +1,25 @@
+"""`sftmill doctor`: what this machine and the recipe's endpoints can do, and what each missing thing would cost."""
+
+from pathlib import Path
+
+from sftmill.doctor.finding import Finding
+from sftmill.doctor.this_machine import machine
+
+__all__ = ["Finding", "examine", "machine"]
+
+
+def examine(recipe: Path | None, changes: list[str] | None = None) -> list[Finding]:
+    """Look at this machine and, with a recipe, ask each of its endpoints a handful of tiny questions.
+
+    The questions are about 2,000 tokens an endpoint; they do not go through the ledger and count for no run.
+    """
+    if recipe is None:
+        return machine()
+    from sftmill.doctor.endpoint import endpoints
+    from sftmill.recipe_reader import load_recipe
+    from sftmill.run import run_loop
+
+    loaded = load_recipe(recipe, changes)
+    local = any(settings.local for settings in loaded.models.values())
+    findings = machine(ledger=loaded.ledger, needs=("local",) if local else ())
+    return findings + run_loop(endpoints(loaded.models))

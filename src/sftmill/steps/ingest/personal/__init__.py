@@ -1,0 +1,1 @@
+"""Finds personal data in Chinese and English text: numbers by checksum, names and addresses by cue and form."""
