@@ -53,6 +53,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python bench/orchestrate.py --quick
+	$(BIN)/python bench/everyday.py --quick
 
 docs: setup
 	$(BIN)/python docs/make_reference.py

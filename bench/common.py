@@ -9,10 +9,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 BENCH = Path(__file__).resolve().parent
 REPOSITORY = BENCH.parent
@@ -63,6 +65,22 @@ def figure(value: float, unit: str = "") -> str:
         return f"{value:,.0f}{unit}"
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
     return f"{value:.{digits}f}{unit}"
+
+
+def attempt(name: str, bar: Callable[[Any], Any], setting: Any) -> list[Result]:
+    """Return what one bar's measurement found; a measurement that breaks off is a bar that is short.
+
+    Raises CannotMeasure when something that the bar needs is missing.
+    """
+    try:
+        found = bar(setting)
+    except CannotMeasure:
+        raise
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        broken = f"broke off: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        found = Result(name, float("nan"), 0, broken=broken)
+    return found if isinstance(found, list) else [found]
 
 
 def table(results: Sequence[Result]) -> str:

@@ -10,11 +10,9 @@ cannot measure.
 
 import sys
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 
-from common import CannotMeasure, Result, finish, machine, parser, say
+from common import CannotMeasure, Result, attempt, finish, machine, parser, say
 from demo_yield import demo_yield
 from forecast_bar import forecast
 from grounded_bars import grounded_auc, grounded_false_drops
@@ -28,21 +26,6 @@ BARS: dict[str, Callable[[bool], list[Result]]] = {
 }
 
 
-def measure(name: str, quick: bool) -> list[Result]:
-    """Return what one bar's measurement found; a measurement that breaks off is a bar that is short."""
-    begin = time.monotonic()
-    try:
-        found = BARS[name](quick)
-    except CannotMeasure:
-        raise
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        broken = f"broke off: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-        found = [Result(name, float("nan"), 0, broken=broken)]
-    say(f"{name}: took {time.monotonic() - begin:.0f} s")
-    return found
-
-
 def main() -> int:
     """Measure what the command line asks for; return the exit status."""
     arguments = parser(__doc__.splitlines()[0], list(BARS)).parse_args()
@@ -51,11 +34,13 @@ def main() -> int:
     for name in BARS:
         if arguments.only and name not in arguments.only:
             continue
+        begin = time.monotonic()
         try:
-            results += measure(name, not arguments.full)
+            results += attempt(name, BARS[name], not arguments.full)
         except CannotMeasure as problem:
             print(f"cannot measure {name}: {problem}", file=sys.stderr)
             return 2
+        say(f"{name}: took {time.monotonic() - begin:.0f} s")
     return finish(results)
 
 

@@ -10,13 +10,12 @@ per bar, `ok|short <name> <measured> <bar>`; exit status 1 when one is short, 2 
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from common import CannotMeasure, Neighbours, Result, finish, machine, parser, say
+from common import CannotMeasure, Neighbours, Result, attempt, finish, machine, parser, say
 from endpoint import build_mock
 from processes import sftmill
 from safety_bars import budget_stop, faults, kill9
@@ -57,16 +56,8 @@ NOISE = 0.2
 
 
 def measure(name: str, setting: Setting) -> list[Result]:
-    """Return what one bar's measurement found; a measurement that breaks off is a bar that is short."""
-    try:
-        found = BARS[name](setting)
-    except CannotMeasure:
-        raise
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        broken = f"broke off: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-        found = Result(name, float("nan"), 0, broken=broken)
-    return found if isinstance(found, list) else [found]
+    """Return what one bar's measurement found."""
+    return attempt(name, BARS[name], setting)
 
 
 def measure_all(names: list[str], setting: Setting) -> list[Result]:

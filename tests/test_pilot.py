@@ -245,7 +245,7 @@ def test_seeds_are_reserved_too(tmp_path):
 def test_a_recipe_that_forgets_its_holdout_is_refused(tmp_path):
     recipe = make_project(tmp_path, {"a": 8, "b": 8})
     write_holdout(tmp_path / "holdout.json", reserve(loaded(recipe), tmp_path / "holdout.json")[0])
-    with pytest.raises(RecipeError, match="add `holdout: holdout.json`"):
+    with pytest.raises(RecipeError, match=r"add `holdout: holdout\.json`"):
         make_plan(loaded(recipe), tmp_path / "runs" / "r")
 
 
@@ -287,3 +287,27 @@ def test_only_what_an_expert_confirmed_stays_once_there_are_labels(tmp_path):
     assert (after.confirmed, after.rejected, after.dev + after.test) == (5, 1, 5)
     text = (items.folder / "dev.jsonl").read_text() + (items.folder / "test.jsonl").read_text()
     assert text.count("corrected") == 2
+
+
+def test_a_review_made_before_does_not_bring_a_reserved_document_back(tmp_path):
+    recipe = make_project(tmp_path, {"a": 8, "b": 8})
+    run_dir = tmp_path / "runs" / "r"
+    run_recipe(loaded(recipe), run_dir, providers=model())
+    last = sorted((run_dir / "streams" / "books").iterdir())[-1]
+    labels = {}
+    for row in ShardList(shard_files(last)).rows():
+        key = label_key(row)
+        labels[key] = Label(
+            key=key,
+            question=question(row),
+            answer=row["messages"][-1]["content"],
+            verdicts=(Verdict(verdict="accepted"),),
+            sample=row,
+        )
+    (tmp_path / "labels.jsonl").write_bytes(labels_text(labels))
+    text = json.loads(recipe.read_text())
+    text["streams"]["books"].append({"reviewed": {"labels": "labels.jsonl"}})
+    recipe.write_text(json.dumps(text, indent=1))
+    hold_out(recipe, names=("b.txt",))
+    run_recipe(loaded(recipe), run_dir, providers=model())
+    assert sources_of(run_dir) == {"a.txt"}

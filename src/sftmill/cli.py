@@ -101,7 +101,7 @@ def plan(
     loaded, folder = planned(recipe, run_dir, changes, allow_code)
     made = make_plan(loaded, folder)
     console().print(plan_text(describe(made, count_rows)), highlight=False)
-    print(f"next: sftmill run {recipe}")
+    print(f"next: sftmill pilot {recipe} forecasts cost and yield from 100 rows; sftmill run {recipe} does it all")
 
 
 def count_rows(source: Any) -> int:

@@ -56,7 +56,7 @@ COLUMNS: dict[str, Column] = {
     # what was found about it
     "grounded": Column(pa.float64(), "support of the answer by its passage, 0 to 1"),
     "noise": Column(pa.float64(), "share of the passage's pairs that are not grounded, 0 to 1"),
-    "masked": Column(pa.list_(pa.string()), "kinds of personal data that were masked, one entry for each find"),
+    "masked": Column(pa.list_(pa.string()), "kinds of personal data masked in the source row, one entry for each find"),
     "reviewed": Column(pa.string(), "what a person said of the sample: accepted, edited or rejected"),
     "candidates": Column(pa.list_(pa.string()), "answers to choose from"),
     "scores": Column(pa.list_(pa.float64()), "quality of each candidate, in the order of `candidates`"),

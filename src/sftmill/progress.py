@@ -46,7 +46,11 @@ def finds(tally: dict[str, int]) -> str:
     for key, number in tally.items():
         column, _, word = key.partition(".")
         by_column.setdefault(column, {})[word] = number
-    return "; ".join(f"{column}: {reasons(words).partition(': ')[2]}" for column, words in by_column.items())
+    shown = {
+        column: ", ".join(f"{word} {number:,}" for word, number in sorted(words.items(), key=lambda w: (-w[1], w[0])))
+        for column, words in by_column.items()
+    }
+    return "; ".join(f"{column}: {words}" for column, words in shown.items())
 
 
 def reasons(dropped: dict[str, int]) -> str:

@@ -13,7 +13,6 @@ import orjson
 from sftmill.errors import RunError, RunLocked
 from sftmill.flow.shards import storage_error, write_atomically
 
-
 PILOT = "pilot"
 """Folder of a pilot within its run's folder; the two share their answers, and so their budget."""
 

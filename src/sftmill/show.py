@@ -17,7 +17,7 @@ from sftmill.flow.losses import read_losses
 from sftmill.flow.shards import ShardList, shard_files
 from sftmill.progress import clock, cost_per_sample, steps_table
 
-HIDDEN = ("id", "root", "parents", "stream", "source_hash", "sensitivity", "lang", "title")
+HIDDEN = ("id", "root", "parents", "stream", "source_hash", "sensitivity", "lang", "title", "masked")
 """Columns that say who a row is rather than what it says."""
 FIRST = ("reason", "facts", "messages", "quotations", "grounded", "source", "title_path")
 """What people look for comes first, the passage and the rest after it."""

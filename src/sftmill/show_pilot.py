@@ -1,6 +1,7 @@
 """What people read on a terminal about pilots, forecasts and what is held out."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -16,6 +17,7 @@ from sftmill.pilot import Forecast, Pilot
 from sftmill.progress import clock, steps_table
 from sftmill.show import last_stage, row_panel, stage_folders, table_of
 
+LONG = ("passage", "context", "pieces", "passage_index")
 SHOWN = 3
 """Samples and drops of a pilot that are shown; `sftmill show` has the rest."""
 
@@ -24,26 +26,35 @@ def pilot_text(pilot: Pilot, recipe: Path) -> RenderableType:
     """Return what a pilot made, dropped and forecasts."""
     found = pilot.forecast
     parts: list[RenderableType] = [steps_table({"stages": pilot.manifest["counts"]}), Text()]
-    parts += [row_panel("sample", row) for row in _first(ShardList(shard_files(last_stage(pilot.folder, ""))).rows())]
-    dropped = (
-        (folder, row)
-        for folder in stage_folders(pilot.folder, "")
-        for row in read_losses(folder, "dropped")
-        if row["reason"] not in ("skipped", "over_limit")
-    )
+    for row in _spread(ShardList(shard_files(last_stage(pilot.folder, ""))).rows()):
+        parts.append(row_panel("sample", _short(row)))
     seen: set[str] = set()
-    for folder, row in dropped:
-        if row["reason"] not in seen and len(seen) < SHOWN:
-            seen.add(row["reason"])
-            parts.append(row_panel(f"dropped by {folder.name}", row))
+    # the last steps first: what was asked for and then dropped is what a pilot is to show
+    for folder in reversed(stage_folders(pilot.folder, "")):
+        for row in read_losses(folder, "dropped"):
+            if row["reason"] not in seen and len(seen) < SHOWN:
+                seen.add(row["reason"])
+                parts.append(row_panel(f"dropped by {folder.name}", _short(row)))
     parts += [Text(f"forecast from {found.sampled:,} of {found.units:,} rows", style="bold"), forecast_table(found)]
     parts += [Text(f"note: {note}", style="yellow") for note in found.notes]
     parts.append(Text(f"all samples and drops: sftmill show {pilot.folder} [--dropped]; next: sftmill run {recipe}"))
     return Group(*parts)
 
 
-def _first(rows) -> list[Row]:
-    return [row for _, row in zip(range(SHOWN), rows, strict=False)]
+def _spread(rows: Iterator[Row]) -> list[Row]:
+    """Return a few rows, of different sources where there are several."""
+    by_source: dict[str, list[Row]] = {}
+    for row in rows:
+        found = by_source.setdefault(row.get("source", ""), [])
+        if len(found) < SHOWN:
+            found.append(row)
+    turns = [row for number in range(SHOWN) for found in by_source.values() for row in found[number : number + 1]]
+    return turns[:SHOWN]
+
+
+def _short(row: Row) -> Row:
+    """Return a row without the passage, which fills the screen; the quotations say enough."""
+    return {name: value for name, value in row.items() if name not in LONG} if row.get("messages") else row
 
 
 def forecast_table(found: Forecast) -> RenderableType:

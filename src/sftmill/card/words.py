@@ -90,7 +90,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "limit_warning": "运行前的检查提醒过：{warning}",
         "again": "引用与重新生成",
         "cite": "引用时请写明：{name}，{rows:,} 个样本，sftmill {version}，{day}，内容指纹 {fingerprint}。",
-        "again_how": "运行目录里的 `recipe.yaml` 写明了全部设置。用同一版本的 sftmill、同样的配方、来源和账本，"
+        "again_how": "运行目录里的 `recipe.yaml` 写明了全部设置。用同一版本的 sftmill、同样的配方、来源和台账，"
         "下面的命令会生成同样的数据集，已经得到的回答不会再次付费：",
         "colon": "：",
         "comma": "、",

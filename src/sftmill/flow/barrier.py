@@ -9,6 +9,7 @@ import pyarrow as pa
 from sftmill.core import Desk, Drop, Dropped, RoundStep, Row, WholeStep
 from sftmill.flow.lineage import as_child, as_root
 from sftmill.flow.losses import write_losses
+from sftmill.flow.reserve import Reserve
 from sftmill.flow.shards import (
     Counts,
     Seal,
@@ -36,8 +37,17 @@ NOT_SELECTED = "not_selected"
 class Barrier:
     """A whole-data or round stage: waits for all its inputs, then writes its result in shards."""
 
-    def __init__(self, stage: Stage, stream: str, lang: str, desk: Callable[[Stage, Row | None], Desk]):
+    def __init__(
+        self,
+        stage: Stage,
+        stream: str,
+        lang: str,
+        desk: Callable[[Stage, Row | None], Desk],
+        reserve: Reserve | None = None,
+    ):
         self.stage = stage
+        self.reserve = reserve if reserve and not reserve.inside else None
+        """What rows that a step brings in from elsewhere, such as reviewed copies, must not be."""
         self.stream = stream
         self.lang = lang
         self.desk = desk
@@ -50,6 +60,8 @@ class Barrier:
     async def run(self, inputs: Mapping[str, ShardList]) -> AsyncIterator[ShardFile]:
         """Yield the shards of the result; those of an earlier run if nothing has changed."""
         source = await asyncio.to_thread(hash_inputs, inputs)
+        if self.reserve:
+            source = content_hash(source, self.reserve.digest)
         if counts := self._earlier(source):
             self.live = counts
         else:
@@ -94,7 +106,7 @@ class Barrier:
         async for item in result:
             if isinstance(item, dict):
                 number += 1
-                yield item if "id" in item else as_root(item, self.stream, self.lang)
+                yield item if "id" in item else self._born(item)
             else:
                 number += 1 if isinstance(item, Dropped) else item.num_rows
                 yield item
@@ -102,6 +114,12 @@ class Barrier:
             self.live.born += number - self.live.rows_in
         else:
             self._not_selected(self.live.rows_in - number)
+
+    def _born(self, item: Row) -> Row | Dropped:
+        """Return a row that a step brought in, with its id, or dropped where it is held out."""
+        row = as_root(item, self.stream, self.lang)
+        reason = self.reserve.refuses(row) if self.reserve else None
+        return Dropped(row, reason) if reason else row
 
     async def _rounds(self, rows: ShardList) -> AsyncIterator[Row | Dropped | Fate]:
         """Grow a pool round by round: fill concurrently, admit in draft order."""

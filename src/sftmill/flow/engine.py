@@ -86,7 +86,9 @@ class LocalEngine:
         at = 0
         if stages[0].shape == "source":
             at = leading_row_stages(stages)
-            reading = ReadingPass(stages[:at], stream, lang, workers if at > 1 else None, limit=self.limit, reserve=self.reserve)
+            reading = ReadingPass(
+                stages[:at], stream, lang, workers if at > 1 else None, limit=self.limit, reserve=self.reserve
+            )
             self.passes.append((reading.stages, reading.counts))
             shards = reading.run()
         else:
@@ -112,7 +114,7 @@ class LocalEngine:
                 if at > 0:
                     rows = await collect(shards)
                 assert rows is not None
-                barrier = Barrier(stages[at], stream, lang, self.desk)
+                barrier = Barrier(stages[at], stream, lang, self.desk, self.reserve)
                 self.passes.append(([barrier.stage], barrier.counts))
                 shards = barrier.run({**inputs, "rows": rows})
             at = end

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from sftmill.text.measures import UNIT, canonical, factor
@@ -83,6 +84,8 @@ _ENGLISH = re.compile(
     re.I,
 )
 
+_LETTER = re.compile("[A-Za-z]")
+
 # Multipliers behind Arabic digits; 千克 and the like are units.
 _CN_SCALE = re.compile(r" ?(?:(十|百|千)?(万亿|亿|万)|(千|百)(?![克米瓦卡帕焦赫伏分]))")
 _EN_SCALE = re.compile(r" ?(hundred|dozen|thousand|million|billion|trillion|bn)(?![A-Za-z])|(k)(?![A-Za-z0-9])", re.I)
@@ -118,16 +121,25 @@ def numbers(s: str, *, words: bool = False, articles: bool = False) -> list[Numb
     Chinese numerals count when they have two digits or more, before a unit and after 第; 一 in
     一般, 统一, 十分 or 万一 does not. 一个 and 一种 mostly mean "a", so that they count only on request.
     """
+    return list(_read(s, words, articles) if len(s) <= _REMEMBERED else _read.__wrapped__(s, words, articles))
+
+
+_REMEMBERED = 2000
+"""Characters of a text whose numbers are kept for the next caller: questions and answers are read many times."""
+
+
+@lru_cache(maxsize=256)
+def _read(s: str, words: bool, articles: bool) -> tuple[Number, ...]:
     t = plain(s)
     found: list[Number] = []
     for match in _TOKEN.finditer(t):
         kind = match.lastgroup if match.lastgroup in _READERS else _kind(match)
         if kind:
             _READERS[kind](t, match, found, articles)
-    if words:
+    if words and _LETTER.search(t):
         found = _with_words(t, found)
     _share_units(t, found)
-    return found
+    return tuple(found)
 
 
 def number_key(number: Number) -> tuple[str, str]:

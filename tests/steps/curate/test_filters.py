@@ -338,7 +338,27 @@ def test_filters_raise_nothing_but_drops(asked, said, lang):
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 @pytest.mark.parametrize(
-    "piece", ["(", "`", "```\n", "| -", "- \n", "a b ", "抱歉，", "I ", "$x", "[", "<p ", "：", "作为一个", "=a"]
+    "piece",
+    [
+        "\n",
+        " ",
+        "~~~\n",
+        "问题：",
+        "(",
+        "`",
+        "```\n",
+        "| -",
+        "- \n",
+        "a b ",
+        "抱歉，",
+        "I ",
+        "$x",
+        "[",
+        "<p ",
+        "：",
+        "作为一个",
+        "=a",
+    ],
 )
 def test_filters_take_time_by_length_only(step, piece):
     begin = time.process_time()

@@ -163,7 +163,9 @@ def test_real_books_are_read_completely(name):
     reader, *_ = books.then()
     rows, _ = split_rows(books)
     sections = [section for row in rows for section in reader.row(row)]
-    assert sections and all(s["lang"] == "zh" and s["document"].strip() and s["title_path"] for s in sections)
+    assert sections and all(s["lang"] == "zh" and s["document"].strip() for s in sections)
+    untitled = [s for s in sections if not s["title_path"]]
+    assert len(untitled) <= 3  # what stands before the first heading of a PDF
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared test data is not here")
@@ -178,5 +180,5 @@ def test_odd_files_are_read_or_dropped_but_never_crash(kind):
         except Drop as drop:
             outcomes[row["source"]] = drop.reason
     broken = {name for name, outcome in outcomes.items() if outcome in ("unreadable", "format_not_supported")}
-    binary = {name for name in outcomes if name.endswith((".gz", ".parquet"))}
-    assert broken == binary | {name for name in outcomes if name == "truncated.xlsx"}
+    binary = {n for n in outcomes if n.endswith((".gz", ".parquet")) and not n.startswith("not_gzip")}
+    assert broken == binary | {n for n in outcomes if n == "truncated.xlsx"}

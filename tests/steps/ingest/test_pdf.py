@@ -81,6 +81,11 @@ def test_titles_come_from_the_outline_with_their_pages():
     assert [(s.title_path, s.page) for s in found.sections] == [(("1 总则",), 1), (("1.1 适用范围",), 2)]
 
 
+def test_the_line_that_numbers_a_title_belongs_to_it():
+    page = TinyPage().text(60, 760, "第一章", 16).text(60, 730, "总则", 20).lines(60, 690, ZH)
+    assert levels(tiny_pdf([page], outline=[("总则", 0, 755)])) == [(1, "第一章总则", 1)]
+
+
 def test_a_title_of_the_outline_that_is_no_text_still_heads_its_section():
     pdf = tiny_pdf([TinyPage().lines(60, 700, ZH)], outline=[("封面图片里的标题", 0, 800)])
     assert levels(pdf) == [(1, "封面图片里的标题", 1)]
@@ -113,6 +118,26 @@ def test_a_table_with_rules_becomes_a_pipe_table_with_wrapped_cells_and_its_capt
         "表 1 环境要求",
         "| 项目 | 要求 |\n| --- | --- |\n| 温度 | 二十二度到二十四度 |\n| 湿度 | 40\\|55 |",
     ]
+
+
+def test_a_sentence_that_begins_with_the_number_of_a_table_is_no_caption():
+    lines = [ZH[0], "表 1 所列的各项要求由值班人员逐项核对，核对的结果填入记录表并由", "主管签字。"]
+    assert texts(tiny_pdf([TinyPage().lines(60, 700, lines)])) == ["".join(lines)]
+
+
+def test_contents_are_kept_apart_as_lines():
+    page = TinyPage().text(60, 740, "1 总则").text(500, 740, "3")
+    for number in range(4):
+        page.text(80, 720 - 20 * number, f"1.{number} 要求 {'. ' * 30}{number + 3}")
+    first, *_ = texts(tiny_pdf([page]))
+    assert first.startswith("1 总则\t3\n1.0 要求 . .") and first.count("\n") == 4
+
+
+def test_a_paragraph_of_a_thousand_numbered_lines_is_read_whole():
+    line = "设备运行记录应当逐日填写并由当班人员签字确认后交资料室统一归档保存"
+    pages = [TinyPage().lines(60, 760, [f"{n:02d}{k:02d}{line}" for k in range(40)]) for n in range(30)]
+    found = "".join(texts(tiny_pdf(pages))).replace(" ", "")
+    assert len(found) == 1200 * (len(line) + 4)  # lines that differ in a number of their own are no running heads
 
 
 def test_a_ruled_table_goes_on_over_the_page():

@@ -278,7 +278,31 @@ def test_texts_full_of_cues_are_masked_once_for_all(text):
 
 
 @pytest.mark.parametrize(
-    "piece", ["1 ", "1-", "(1", "a.", "路1号", "姓名：", "王", "|", "Aa ", "1.1", "@a.", "Dear ", "0 0", "电话1"]
+    "piece",
+    [
+        "\n",
+        " ",
+        "电话 ",
+        "地址",
+        "Patient ",
+        "12 A ",
+        "先生",
+        "患者",
+        "1 ",
+        "1-",
+        "(1",
+        "a.",
+        "路1号",
+        "姓名：",
+        "王",
+        "|",
+        "Aa ",
+        "1.1",
+        "@a.",
+        "Dear ",
+        "0 0",
+        "电话1",
+    ],
 )
 def test_time_grows_with_length_only(piece):
     begin = time.process_time()

@@ -45,12 +45,12 @@ def open_bracket(asked: str, said: str) -> str | None:
 
 
 _ROLE_LINE = re.compile(
-    r"^\s*(?:#{2,4}\s*(?:Instruction|Response|Input|Output|Human|Assistant|User|System|指令|输入|输出|回答|问题)\s*[:：]?\s*$"
+    r"^[ \t]*(?:#{3}\s*(?:Instruction|Response|Input|Output|Human|Assistant|User|System|指令|输入|输出|回答|问题)[ \t]*[:：]?[ \t]*$"
     r"|(?:Human|Assistant|User|USER|ASSISTANT)\s*[:：]\s)",
     re.M,
 )
 _ASKED_AGAIN = re.compile(r"\s*(?:\*\*|#{1,4}\s*)?(?:问题|问|Question|Q)\s*\d{0,3}\s*[:：]")
-_ANSWERED = re.compile(r"\n\s*(?:答|A|Answer|答案)\s*[:：]")
+_ANSWERED = re.compile(r"\n[ \t]*(?:答|A|Answer|答案)[ \t]*[:：]")
 _LABEL = re.compile(
     r"\s*(?:\*\*|#{1,4}\s*)?(?:答案|回答|答|输出|Answer|Response|Output|A)\s*[:：](?:\*\*)?\s*(?P<rest>.*)", re.S
 )
@@ -60,13 +60,13 @@ _VARIABLE = re.compile(
 _JSON_KEYS = frozenset(
     str.split("question answer questions answers instruction output response quotations qa pairs 问题 答案 回答")
 )
-_CODE_FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*(?:```\s*)?\Z", re.S)
 
 
 def template_left(asked: str, said: str) -> str | None:
     """Return a piece of a prompt or of a structured reply that was not taken off the answer."""
-    body = _CODE_FENCE.match(said)
-    inner = body[1] if body else said.strip()
+    inner = said.strip()
+    if inner.startswith("```"):
+        inner = inner.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
     if inner[:1] in "{[" and inner[-1:] in "}]" and len(inner) < 200_000:
         try:
             value = json.loads(inner)
@@ -103,7 +103,7 @@ _EMPTY_ITEM = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.、)）])[ \t]*$", re.M)
 def empty_item(asked: str, said: str) -> str | None:
     """Return a list mark that no text follows, on its line or the next."""
     lines = without_fences(said).rstrip("\n").split("\n")
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines if len(lines) > 1 else ()):
         if _EMPTY_ITEM.match(line):
             following = next((other for other in lines[number + 1 :] if other.strip()), "")
             if (
@@ -116,7 +116,7 @@ def empty_item(asked: str, said: str) -> str | None:
 
 
 _CUT_ZH = re.compile(
-    r"(?:[，、：；（《“‘「(]|[及把并]|或者?|以及|因为|所以|如果|但是|例如|包括|其中|并且|而且|由于|为了|然后|同时)\Z"
+    r"(?:[，、：（《“‘「(]|[及把并]|或者?|以及|因为|所以|如果|但是|例如|包括|其中|并且|而且|由于|为了|然后|同时)\Z"
 )
 _CUT_EN = re.compile(
     r"(?:[,(:\-–—]|\b(?:and|or|the|a|an|of|to|with|in|for|by|from|as|that|which|is|are|was|were|be|has|have|such|because|if|but|their|its|your))\Z",
@@ -159,7 +159,7 @@ def mojibake(asked: str, said: str) -> str | None:
 
 
 _REMNANT = re.compile(
-    r"&(?:nbsp|lt|gt|amp|quot|ldquo|rdquo|hellip|mdash|#\d{2,5}|#x[0-9a-f]{2,4});|</?(?:br|p|div|span|font|strong|b|i|em|a|img|td|tr|li|ul|ol|h[1-6]|center)\b[^<>\n]{0,200}/?>",
+    r"&(?:nbsp|lt|gt|amp|quot|ldquo|rdquo|hellip|mdash|#\d{2,5}|#x[0-9a-f]{2,4});|</?(?:br|p|div|span|font|strong|em|img|td|tr|li|ul|ol|h[1-6]|center)\b[^<>\n]{0,200}/?>",
     re.I,
 )
 _ABOUT_MARKUP = re.compile(
@@ -167,17 +167,15 @@ _ABOUT_MARKUP = re.compile(
     re.I,
 )
 
+_PROGRAM = re.compile(r"<!doctype|<html|<body|<head|xmlns|</script|[{};][ \t]*$", re.I | re.M)
+
 
 def html_remnant(asked: str, said: str) -> str | None:
     """Return a tag or an entity in a sample that is not about markup."""
     found = _REMNANT.search(without_fences(said))
-    if (
-        found
-        and not _ABOUT_MARKUP.search(asked)
-        and not re.search(r"<!doctype|<html|<body|<head|xmlns|</script", said, re.I)
-    ):
-        return found[0][:40]
-    return None
+    if found is None or _ABOUT_MARKUP.search(asked) or _PROGRAM.search(said):
+        return None
+    return None if found[0].strip("<>/\\ ") in asked else found[0][:40]
 
 
 _RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*$")

@@ -67,8 +67,20 @@ def words_of(text: str, source: "Source | None" = None) -> list[str]:
 
     Numbers that `source` has in another unit or notation are written as there: 2.4公里 -> "2400", "米".
     """
+    if source is None:
+        return list(_plain_words(text) if len(text) <= _REMEMBERED else _plain_words.__wrapped__(text))
     text = simplified(text)
     return _valued_words(text, numbers_in(text), source)[0]
+
+
+_REMEMBERED = 2000
+"""Characters of a text whose words are kept for the next caller: questions are read many times."""
+
+
+@lru_cache(maxsize=256)
+def _plain_words(text: str) -> tuple[str, ...]:
+    text = simplified(text)
+    return tuple(_valued_words(text, numbers_in(text))[0])
 
 
 def _valued_words(
@@ -94,20 +106,30 @@ def _written(number: Number, text: str) -> list[str]:
     return [figure, *(t for t in rest if not t[0].isdigit() and t not in _NUMERALS and (is_cjk(t[0]) or number.unit))]
 
 
+@lru_cache(maxsize=65_536)
+def _sort_of(word: str) -> tuple[bool, str, bool]:
+    """Return whether a token is a Chinese character, what it is compared as ("" for grammar), and whether it is grammar."""
+    chinese = is_cjk(word[0])
+    grammar = word in _FUNCTION_CHARACTERS if chinese else word in _STOP_WORDS
+    return chinese, "" if grammar else word if chinese else stem(word), grammar
+
+
 def units(words: list[str]) -> list[tuple[str, int]]:
     """Return what is compared and at which token it stands: pairs of Chinese characters, stems of other words."""
     found: list[tuple[str, int]] = []
-    for i, word in enumerate(words):
-        if not is_cjk(word[0]):
-            if word not in _STOP_WORDS:
-                found.append((stem(word), i))
-            continue
-        follows = words[i + 1] if i + 1 < len(words) and is_cjk(words[i + 1][0]) else ""
-        if follows:
-            if not (word in _FUNCTION_CHARACTERS and follows in _FUNCTION_CHARACTERS):
-                found.append((word + follows, i))
-        elif not (i and is_cjk(words[i - 1][0])) and word not in _FUNCTION_CHARACTERS:
-            found.append((word, i))
+    before = False
+    sorts = [_sort_of(word) for word in words]
+    last = len(words) - 1
+    for i, (chinese, unit, grammar) in enumerate(sorts):
+        if not chinese:
+            if unit:
+                found.append((unit, i))
+        elif i < last and sorts[i + 1][0]:
+            if not (grammar and sorts[i + 1][2]):
+                found.append((words[i] + words[i + 1], i))
+        elif not before and unit:
+            found.append((unit, i))
+        before = chinese
     return found
 
 

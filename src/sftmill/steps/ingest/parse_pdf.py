@@ -4,8 +4,10 @@ import re
 from typing import Any, NamedTuple
 
 from sftmill.core import Drop
+from sftmill.steps.ingest.pdf_heads import without_heads
 from sftmill.steps.ingest.pdf_page import PageText, read_page
-from sftmill.steps.ingest.pdf_text import Mark, blocks_of, without_heads
+from sftmill.steps.ingest.pdf_text import blocks_of
+from sftmill.steps.ingest.pdf_titles import Mark
 from sftmill.steps.ingest.sections import Block, collapse
 
 MOST_PAGES = 20_000

@@ -4,6 +4,7 @@ import ctypes
 import math
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -157,8 +158,8 @@ class _Run:
     """The characters of a segment while it grows."""
 
     def __init__(self, bars: list[Rule]) -> None:
-        self.bars = bars
-        """Upright rules, at which a segment ends."""
+        self.bars = sorted(bars)
+        """Upright rules, at which a segment ends, from the left."""
         self.made: list[Segment] = []
         self.begin()
 
@@ -197,7 +198,9 @@ class _Run:
         self.text.append(_SOFT_HYPHEN if code in _HYPHENS else chr(code))
 
     def _barred(self, left: float, y: float) -> bool:
-        return any(self.right - 1 <= bar.at <= left + 1 and bar.start <= y <= bar.end for bar in self.bars)
+        first = bisect_left(self.bars, self.right - 1, key=lambda bar: bar.at)
+        last = bisect_right(self.bars, left + 1, key=lambda bar: bar.at)
+        return any(bar.start <= y <= bar.end for bar in self.bars[first:last])
 
     def end(self) -> None:
         """Close the segment."""

@@ -8,6 +8,8 @@ from sftmill.steps.ingest.pdf_rules import Grid, fill_grid
 from sftmill.steps.ingest.pipe_table import pipe_table
 from sftmill.steps.ingest.sections import collapse, keeps_space
 
+MOST_SEGMENTS = 5000
+"""Pieces of lines above which a page is a drawing or a vast table, and no columns are looked for."""
 _MARK = re.compile(r"(?:[-*•·●○▪◆■□–‣◦➢✓]|[(（]?[\dA-Za-z〇一二三四五六七八九十]{1,3}[)）.、])\Z")
 
 
@@ -114,7 +116,7 @@ def _columns(segments: list[Segment], depth: int) -> list[tuple[list[Segment], f
     if not segments:
         return []
     left, right = min(s.left for s in segments), max(s.right for s in segments)
-    gutter = _gutter(segments, left, right) if depth and len(segments) >= 16 else None
+    gutter = _gutter(segments, left, right) if depth and 16 <= len(segments) <= MOST_SEGMENTS else None
     out: list[tuple[list[Segment], float, float]] = []
     plain: list[Segment] = []
     for crossing, zone in _zones(segments, gutter) if gutter is not None else [(True, segments)]:

@@ -1,6 +1,7 @@
 """The lines drawn on a page of a PDF -> the grids of its tables, and what stands in their cells."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 THIN = 2.5
@@ -9,6 +10,8 @@ NEAR = 3.0
 """Points within which two rules meet."""
 MOST_RULES = 4000
 """Rules of a page above which it is a drawing, not a table."""
+MOST_GRIDS = 50
+"""Tables of a page that are looked at."""
 
 Edges = tuple[float, float, float, float]
 """Left, right, bottom, top."""
@@ -52,7 +55,7 @@ def find_grids(page: Any, turned: Callable[[Edges], Edges]) -> list[Grid]:
         heights = sorted(_distinct([rule.at for rule in flat]), reverse=True)
         sides = [min(rule.start for rule in flat), max(rule.end for rule in flat)]
         places = sorted(_distinct([rule.at for rule in tall] + sides))
-        if 2 <= len(heights) <= 400 and 3 <= len(places) <= 60:
+        if 2 <= len(heights) <= 400 and 3 <= len(places) <= 60 and len(grids) < MOST_GRIDS:
             grids.append(Grid(heights, places, flat, tall))
     return grids
 
@@ -144,33 +147,47 @@ def fill_grid(grid: Grid, pieces: list[tuple[float, float, float, str]]) -> list
     A cell that reaches over several rows stands in each of them; one over several columns in its first.
     """
     rows, columns = len(grid.heights) - 1, len(grid.places) - 1
+    cells = _merged_cells(grid, rows, columns)
     inside: dict[tuple[int, int], list[tuple[float, float, str]]] = {}
     for left, x, y, text in pieces:
         row = next((i for i in range(rows) if y >= grid.heights[i + 1]), rows - 1)
         column = next((i for i in range(columns) if x < grid.places[i + 1]), columns - 1)
-        row, column = _first(grid, row, column)
-        inside.setdefault((row, column), []).append((y, left, text))
-    table: list[list[str]] = []
+        inside.setdefault(cells[row][column], []).append((y, left, text))
+    table = [
+        ["" if at[1] != column else _cell(inside.get(at, [])) for column, at in enumerate(first)] for first in cells
+    ]
+    return _as_lines(table) or table
+
+
+def _merged_cells(grid: Grid, rows: int, columns: int) -> list[list[tuple[int, int]]]:
+    """Return of each place in the table the first row and column of the cell that it belongs to."""
+    middles = [(a + b) / 2 for a, b in pairwise(grid.heights)]
+    centres = [(a + b) / 2 for a, b in pairwise(grid.places)]
+    parted = {
+        (row, column)
+        for rule in grid.upright
+        for column in [min(range(columns + 1), key=lambda i: abs(grid.places[i] - rule.at))]
+        for row in range(rows)
+        if rule.start - 1 <= middles[row] <= rule.end + 1
+    }
+    ruled = {
+        (row, column)
+        for rule in grid.across
+        for row in [min(range(rows + 1), key=lambda i: abs(grid.heights[i] - rule.at))]
+        for column in range(columns)
+        if rule.start - 1 <= centres[column] <= rule.end + 1
+    }
+    cells: list[list[tuple[int, int]]] = []
     for row in range(rows):
-        first = [_first(grid, row, column) for column in range(columns)]
-        table.append(["" if at[1] != column else _cell(inside.get(at, [])) for column, at in enumerate(first)])
-    lines = _as_lines(table, inside, rows)
-    return lines if lines else table
-
-
-def _first(grid: Grid, row: int, column: int) -> tuple[int, int]:
-    """Return the first row and column of the cell that this place belongs to."""
-    y = (grid.heights[row] + grid.heights[row + 1]) / 2
-    while column and not any(
-        abs(rule.at - grid.places[column]) <= NEAR and rule.start - 1 <= y <= rule.end + 1 for rule in grid.upright
-    ):
-        column -= 1
-    x = (grid.places[column] + grid.places[column + 1]) / 2
-    while row and not any(
-        abs(rule.at - grid.heights[row]) <= NEAR and rule.start - 1 <= x <= rule.end + 1 for rule in grid.across
-    ):
-        row -= 1
-    return row, column
+        cells.append([])
+        for column in range(columns):
+            if column and (row, column) not in parted:
+                cells[row].append(cells[row][column - 1])
+            elif row and (row, column) not in ruled:
+                cells[row].append(cells[row - 1][column])
+            else:
+                cells[row].append((row, column))
+    return cells
 
 
 def _cell(parts: list[tuple[float, float, str]]) -> str:
@@ -184,9 +201,9 @@ def _cell(parts: list[tuple[float, float, str]]) -> str:
     return "\n".join(" ".join(text for _, text in sorted(line)) for _, line in lines)
 
 
-def _as_lines(table: list[list[str]], inside: dict, rows: int) -> list[list[str]]:
+def _as_lines(table: list[list[str]]) -> list[list[str]]:
     """Return the rows of a table that has rules only below its header: each line of its body is a row."""
-    if rows > 2 or not table or not all(cell.count("\n") >= 3 for cell in table[-1] if cell):
+    if len(table) > 2 or not all(cell.count("\n") >= 3 for cell in table[-1] if cell):
         return []
     counts = {cell.count("\n") for cell in table[-1]}
     if len(counts) != 1:

@@ -1,24 +1,13 @@
-"""The lines of a PDF's pages -> blocks: running heads left out, lines joined to paragraphs, headings told from text."""
+"""The lines of a PDF's pages -> blocks: lines joined to paragraphs, lists, code and tables, under their titles."""
 
-import itertools
 import re
-from collections import Counter, defaultdict
-from typing import NamedTuple
+from collections import defaultdict
 
-from sftmill.steps.ingest.parse_text import heading_level
-from sftmill.steps.ingest.pdf_page import TABLE, Line, PageText
+from sftmill.steps.ingest.pdf_page import TABLE, Line
+from sftmill.steps.ingest.pdf_titles import Mark, Shape, find_marks, heading_by_size, shape_of
 from sftmill.steps.ingest.sections import Block, is_contents_line, join_lines
 from sftmill.text import CJK
 
-_DIGITS = re.compile(r"[\d\s]+|\b[ivxlcdm]{1,7}\b", re.I)
-_PAGE_NUMBER = re.compile(
-    r"[-–—·.\s]*(?:第\s?)?(?:(?:page|p\.)\s?)?(\d{1,4}|[ivxlcdm]{1,7}|[〇零一二三四五六七八九十百]{1,5})\s?页?"
-    r"(?:\s?(?:/|of|，?\s?共|,)\s?\d{1,4}\s?页?)?[-–—·.\s]*\Z",
-    re.I,
-)
-_SURE_NUMBER = re.compile(
-    r"[-–—·]\s?\d{1,4}\s?[-–—·]\Z|第\s?\d{1,4}\s?页|page\s\d{1,4}\b|\d{1,4}\s?(?:/|of)\s?\d{1,4}\Z", re.I
-)
 _ITEM = re.compile(
     r"(?:[-*•·●○▪◆■□–‣◦➢✓]\s|[(（][\dA-Za-z〇一二三四五六七八九十百]{1,4}[)）]|[①-⑳]|\d{1,2}[.、)）]\s?[^\d\s]|"
     r"第\s?[〇零一二三四五六七八九十百千\d]{1,8}\s?[条條]|[一二三四五六七八九十]{1,3}、|[A-Za-z][.)]\s)"
@@ -27,121 +16,27 @@ _CAPTION = re.compile(
     r"(?:表|图|圖|附表|附图|Table|TABLE|Figure|Fig\.)\s?[\dA-Z〇一二三四五六七八九十][\d.\-–一二三四五六七八九十]{0,8}"
 )
 _BULLET = re.compile(r"(?:[-*•·●○▪◆■□–‣◦➢✓]|[(（]?\d{1,2}[.)）])\s")
+RECENT = 40
+"""Lines of the paragraph at hand whose margins are looked at."""
 _FINAL = "。！？；：.!?;:…"
 _CLOSING = "”’」』）)】》\"'"
 _CHINESE = re.compile(f"[{CJK}]")
-_NOT_CLOSED = "。；，、：,;"
-HEAD_ZONE = 4
-"""Lines at the top and at the bottom of a page among which running heads and feet are looked for."""
-MARGIN = 0.14
-"""Share of a page's height at its top and bottom where heads and feet stand."""
-BIGGER = 1.1
-"""Letter size, in body sizes, from which a short line is a heading."""
-MOST_HEADING = 90
-"""Characters of the longest heading, half as many in Chinese."""
-DEEPEST = 4
-"""Levels of headings that are told by their letter sizes."""
-
-
-class Mark(NamedTuple):
-    """An entry of a PDF's outline."""
-
-    level: int
-    title: str
-    page: int
-    """From 0."""
-    y: float | None
-
-
-def without_heads(pages: list[PageText]) -> list[list[Line]]:
-    """Return the lines of each page without running heads and feet and page numbers.
-
-    A head is what stands at the same height on three pages or more, but for its digits; where more than
-    a third of the pages have one, every line at that height and in that size is one.
-    """
-    seen: dict[tuple[str, int], set[int]] = defaultdict(set)
-    zones = [_edges(page) for page in pages]
-    for number, lines in enumerate(zones):
-        for line in lines:
-            seen[_same(line), round(line.middle / 8)].add(number)
-
-    def repeats(line: Line) -> int:
-        at = round(line.middle / 8)
-        return len(set().union(*(seen.get((_same(line), at + i), ()) for i in (-1, 0, 1))))
-
-    bands: Counter[tuple[int, int]] = Counter()
-    heads: list[set[int]] = []
-    for lines in zones:
-        found = {id(line) for line in lines if repeats(line) >= 3 and not line.text.startswith(TABLE)}
-        bands.update({(round(line.middle / 3), round(line.size)) for line in lines if id(line) in found})
-        heads.append(found)
-    texts = sum(bool(page.lines) for page in pages)
-    common = {band for band, count in bands.items() if count >= 3 and 3 * count > texts}
-    out = []
-    for number, (page, lines) in enumerate(zip(pages, zones, strict=True)):
-        gone = heads[number]
-        for line in lines:
-            if (round(line.middle / 3), round(line.size)) in common and len(line.text) < MOST_HEADING:
-                gone.add(id(line))
-        kept = [line for line in page.lines if id(line) not in gone]
-        out.append(_without_number(kept, number, page.height))
-    return out
-
-
-def _edges(page: PageText) -> list[Line]:
-    """Return the highest and the lowest lines of a page, as far as they stand near its edges."""
-    ordered = sorted(page.lines, key=lambda line: -line.middle)
-    ends = ordered[:HEAD_ZONE] + ordered[max(HEAD_ZONE, len(ordered) - HEAD_ZONE) :]
-    return [line for line in ends if not MARGIN < line.middle / page.height < 1 - MARGIN]
-
-
-def _same(line: Line) -> str:
-    return _DIGITS.sub("", line.text)
-
-
-def _without_number(lines: list[Line], page: int, height: float) -> list[Line]:
-    """Leave out a page number: alone at the very top or bottom, and saying so or being about the page's own."""
-    if not lines:
-        return lines
-    ends = [min(lines, key=lambda line: line.middle), max(lines, key=lambda line: line.middle)]
-    for line in ends:
-        at_edge = line.middle < 0.12 * height or line.middle > 0.88 * height
-        match = _PAGE_NUMBER.match(line.text)
-        if not at_edge or not match:
-            continue
-        own = match[1].isdigit() and abs(int(match[1]) - page - 1) <= 40
-        if own or _SURE_NUMBER.match(line.text) or (not match[1].isdigit() and len(lines) > 3):
-            return [other for other in lines if other is not line]
-    return lines
-
-
-class _Shape(NamedTuple):
-    """What is usual in a document."""
-
-    body: float
-    """Commonest letter size."""
-    pitch: float
-    """Commonest distance of two lines of the body, in letter sizes."""
-    levels: dict[float, int]
-    """Level of the headings of each larger size."""
-    right: dict[int, float]
-    """Right edge of the text, by left edge of the column."""
 
 
 def blocks_of(pages: list[list[Line]], outline: list[Mark]) -> list[Block]:
     """Turn the pages' lines into blocks that know their page."""
-    shape = _shape_of(pages, outline)
+    shape = shape_of(pages, outline)
     writer = _Writer(shape)
     marks: dict[int, list[Mark]] = defaultdict(list)
     for mark in outline:
         marks[mark.page].append(mark)
     for number, lines in enumerate(pages):
-        heads, lost = _marked(lines, marks.get(number, []))
+        heads, lost = find_marks(lines, marks.get(number, []))
         i = 0
         while i < len(lines):
             for mark in lost.pop(i, ()):
                 writer.heading(mark.title, mark.level, number)
-            level, count = heads.get(i) or _heading_by_size(lines, i, shape)
+            level, count = heads.get(i) or heading_by_size(lines, i, shape)
             if level:
                 writer.heading(join_lines(_whole(line.text) for line in lines[i : i + count]), level, number)
                 i += count
@@ -154,137 +49,10 @@ def blocks_of(pages: list[list[Line]], outline: list[Mark]) -> list[Block]:
     return writer.finish()
 
 
-def _heading_by_size(lines: list[Line], i: int, shape: _Shape) -> tuple[int, int]:
-    """Return the level of a heading that begins with line `i`, and its number of lines; (0, 0) for text."""
-    level = _size_level(lines[i], shape)
-    if not level:
-        return 0, 0
-    count = 1
-    while i + count < len(lines) and count < 3 and _goes_on(lines[i + count - 1], lines[i + count], level, shape):
-        count += 1
-    text = join_lines(line.text for line in lines[i : i + count])
-    return (0, 0) if text[-1] in _NOT_CLOSED or _length(text) > MOST_HEADING else (level, count)
-
-
-def _length(text: str) -> int:
-    return len(text) + len(_CHINESE.findall(text))
-
-
-def _shape_of(pages: list[list[Line]], outline: list[Mark]) -> _Shape:
-    sizes: Counter[float] = Counter()
-    pitches: Counter[float] = Counter()
-    edges: dict[int, list[float]] = defaultdict(list)
-    for lines in pages:
-        for line in lines:
-            sizes[_rounded(line.size)] += len(line.text)
-    body = sizes.most_common(1)[0][0] if sizes else 10.0
-    for lines in pages:
-        for upper, lower in itertools.pairwise(lines):
-            if upper.column == lower.column and abs(upper.size - body) < 0.6 and abs(lower.size - body) < 0.6:
-                pitches[round((upper.middle - lower.middle) / body, 1)] += 1
-        for line in lines:
-            if abs(line.size - body) < 0.6:
-                edges[round(line.column[1] / 10)].append(line.right)
-    near = {pitch: count for pitch, count in pitches.items() if 0.9 <= pitch <= 3}
-    levels: dict[float, int] = {}
-    if len(outline) * 8 < len(pages) or not outline:
-        total = sum(sizes.values())
-        larger = sorted((s for s in sizes if s >= BIGGER * body and sizes[s] < 0.2 * total), reverse=True)
-        first = max((mark.level for mark in outline), default=0)
-        levels = {size: first + min(rank, DEEPEST) for rank, size in enumerate(_ranked(larger), 1)} if larger else {}
-        for size in larger:
-            levels.setdefault(size, levels[max(s for s in levels if s <= size + 0.5)])
-    right = {left: sorted(found)[int(0.9 * (len(found) - 1))] for left, found in edges.items()}
-    return _Shape(body, max(near, key=lambda p: near[p]) if near else 1.3, levels, right)
-
-
-def _ranked(sizes: list[float]) -> list[float]:
-    """Return one size of each group of nearly equal ones, the largest first; `sizes` are in that order."""
-    out: list[float] = []
-    for size in sizes:
-        if not out or out[-1] - size > 0.5:
-            out.append(size)
-    return out
-
-
-def _rounded(size: float) -> float:
-    return round(size * 2) / 2
-
-
-def _size_level(line: Line, shape: _Shape) -> int:
-    """Return the level of a line that is a heading by its size or by its own form, 0 for text."""
-    if line.text.startswith(TABLE) or line.mono or len(line.cells) > 2:
-        return 0
-    if is_contents_line(line.text) or _length(line.text) > MOST_HEADING:
-        return 0
-    if (level := shape.levels.get(_rounded(line.size), 0)) and any(c.isalpha() for c in line.text):
-        return level
-    if shape.levels or _rounded(line.size) >= shape.body:
-        level = heading_level(line.text)
-        wide = line.column[2] - line.column[1]
-        if level and (line.right < line.column[1] + 0.8 * wide or line.bold) and len(line.cells) == 1:
-            return DEEPEST + level
-    return 0
-
-
-def _goes_on(upper: Line, lower: Line, level: int, shape: _Shape) -> bool:
-    """Tell whether a heading goes on in the next line."""
-    return (
-        abs(upper.size - lower.size) < 0.3
-        and upper.bold == lower.bold
-        and _size_level(lower, shape) in (level, 0)
-        and upper.middle - lower.middle < 1.7 * upper.size
-        and shape.levels.get(_rounded(upper.size), 0) > 0
-        and not heading_level(lower.text)
-    )
-
-
-def _marked(lines: list[Line], marks: list[Mark]) -> tuple[dict[int, tuple[int, int]], dict[int, list[Mark]]]:
-    """Find the outline's entries in a page: index of the line -> (level, number of lines).
-
-    Those found nowhere, such as titles drawn as pictures, are returned by the line that they go before.
-    """
-    found: dict[int, tuple[int, int]] = {}
-    lost: dict[int, list[Mark]] = defaultdict(list)
-    keys = [_key(line.text) for line in lines]
-    for mark in marks:
-        wanted = _key(mark.title)
-        far = [mark.y is not None and abs(line.top - mark.y) > 40 for line in lines]
-        for i in sorted(range(len(lines)), key=lambda i: (far[i], i)):
-            if wanted and i not in found and (count := _match(keys, i, wanted)):
-                found[i] = (mark.level, count)
-                break
-        else:
-            below = (i for i, line in enumerate(lines) if mark.y is not None and line.top <= mark.y + 2)
-            lost[next(below, 0 if mark.y is None else len(lines))].append(mark)
-    return found, lost
-
-
-def _match(keys: list[str], i: int, wanted: str) -> int:
-    """Return how many lines from `i` on are the title wanted, perhaps behind its number; 0 for none."""
-    text = ""
-    for count in range(1, 4):
-        if i + count > len(keys):
-            return 0
-        text += keys[i + count - 1]
-        before = len(text) - len(wanted)
-        if text.endswith(wanted) and before <= 12 and (not before or before < len(keys[i])):
-            return count
-        if count == 1 and wanted.endswith(text) and -8 <= before < 0 and len(text) >= 2:
-            return count
-        if before > 12:
-            return 0
-    return 0
-
-
-def _key(text: str) -> str:
-    return re.sub(r"\W", "", text).lower()
-
-
 class _Writer:
     """Collects lines into paragraphs, lists, code and tables."""
 
-    def __init__(self, shape: _Shape):
+    def __init__(self, shape: Shape):
         self.shape = shape
         self.out: list[Block] = []
         self.open: list[Line] = []
@@ -311,6 +79,8 @@ class _Writer:
             self.aside.append(line)
             return
         kind = self._kind_of(line)
+        if kind == "contents" and self.kind == "cells" and all(map(_ends_in_page, self.open)):
+            self.kind = kind
         if kind != self.kind or not self._belongs(line):
             self.close()
             self.kind = kind
@@ -340,7 +110,7 @@ class _Writer:
         return bool(_NOTE.match(line.text)) and bool(self.open or self.out) and line.middle < 300
 
     def _kind_of(self, line: Line) -> str:
-        if is_contents_line(line.text):
+        if is_contents_line(line.text) or (self.kind == "contents" and _ends_in_page(line)):
             return "contents"
         if line.mono and not _CHINESE.search(line.text):
             return "code"
@@ -365,8 +135,8 @@ class _Writer:
             return last.page != line.page or last.middle - line.middle < 3.2 * line.size
         if abs(last.size - line.size) > 0.08 * self.shape.body or _ITEM.match(line.text):
             return False
-        if _CAPTION.match(line.text) or _CAPTION.match(self.open[0].text):
-            return bool(_CAPTION.match(self.open[0].text)) and not self._is_short(last, line) and len(self.open) < 3
+        if _is_caption(line) or _is_caption(self.open[0]):
+            return False
         if last.page == line.page and last.column == line.column:
             step = last.middle - line.middle
             if step > 1.22 * self.shape.pitch * line.size + 0.5 or step < 0:
@@ -385,7 +155,7 @@ class _Writer:
         if len(self.open) > 1:
             body = min(
                 other.left - (last.column[1] - other.column[1] if other.column != last.column else 0)
-                for other in self.open[1:]
+                for other in self.open[max(1, len(self.open) - RECENT) :]
             )
             if left > body + 0.8 * em and ended:
                 return False
@@ -397,7 +167,7 @@ class _Writer:
         """Tell whether a line ends though the next one's first word would have had room."""
         right = max(
             self.shape.right.get(round(last.column[1] / 10), last.column[2]) if last.column[0] == 0 else last.column[2],
-            *(other.right for other in self.open if other.column == last.column and other.page == last.page),
+            *(other.right for other in self.open[-RECENT:] if other.column == last.column and other.page == last.page),
         )
         right = min(right, max(last.column[2], last.right))
         first = line.text.partition(" ")[0]
@@ -429,7 +199,7 @@ class _Writer:
             if kind == "code":
                 self.out.append(Block(_code(lines), 0, page))
             elif kind == "contents":
-                self.out.append(Block("\n".join(line.text for line in lines), 0, page))
+                self.out.append(Block("\n".join("\t".join(text for _, text in x.cells) for x in lines), 0, page))
             elif kind == "cells":
                 self._cells(lines)
             else:
@@ -439,7 +209,13 @@ class _Writer:
 
     def _paragraph(self, block: Block) -> None:
         """Add a paragraph; the caption below a table goes above it, where readers of pieces look for it."""
-        if _CAPTION.match(block.text) and len(block.text) < 120 and self.out and self.out[-1].text.startswith("| "):
+        if (
+            _CAPTION.match(block.text)
+            and block.text[-1] not in "。；，"
+            and len(block.text) < 120
+            and self.out
+            and self.out[-1].text.startswith("| ")
+        ):
             before = self.out[-2].text if len(self.out) > 1 else ""
             if not _CAPTION.match(before):
                 self.out.insert(len(self.out) - 1, block)
@@ -466,6 +242,18 @@ class _Writer:
 
 
 _NOTE = re.compile(r"(?:[*†‡§①-⑳]|[\[［【〔(（]?\d{1,3}[\]］】〕)）]?)\s?\S")
+
+
+def _is_caption(line: Line) -> bool:
+    """Tell the caption of a table or figure, which fills no line, from a sentence that begins with its number."""
+    _, left, right = line.column
+    narrow = line.left > left + 2 * line.size or line.right < right - 2 * line.size
+    return bool(_CAPTION.match(line.text)) and narrow and line.text[-1] not in "。；，"
+
+
+def _ends_in_page(line: Line) -> bool:
+    """Tell whether a line is a title and, far to its right, a number."""
+    return len(line.cells) == 2 and line.cells[1][1].isdigit() and len(line.cells[1][1]) < 5
 
 
 def _rows(lines: list[Line]) -> list[list[str]]:

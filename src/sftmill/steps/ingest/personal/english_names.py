@@ -17,7 +17,7 @@ _EN_ROLE_BEFORE = re.compile(
     r"(?<![A-Za-z])(?P<role>(?:(?:full|patient(?:'s)?|customer|client|employee|contact|applicant|card ?holder|account ?holder|student|beneficiary|legal|guest|tenant|first|last|middle|given|family|maiden|"
     r"emergency contact|next of kin|insured|policy ?holder|buyer|seller|sender|recipient|passenger|driver|owner|doctor|physician)[ _\-]?)?name|surname|patient|contact(?: person)?|applicant|customer|client|attn\.?|attention|"
     r"signed(?: by)?|prepared by|reviewed by|approved by|reported by|physician|doctor|nurse|recipient|sender|employee|card ?holder|account ?holder|beneficiary|tenant|landlord|plaintiff|defendant|witness|emergency contact|"
-    r"next of kin|guardian|insured|policy ?holder|passenger|student|teacher|manager|supervisor|buyer|seller|spouse|mother|father|complainant|respondent|claimant|petitioner|deceased|victim|suspect|ship to|bill to|deliver to|c/o)"
+    r"next of kin|guardian|insured|policy ?holder|passenger|student|teacher|manager|supervisor|buyer|seller|spouse|mother|father|complainant|respondent|claimant|petitioner|deceased|victim|suspect|interviewee|interviewer|caller|requester|assignee|resident|visitor|subscriber|payee|payer|lessee|lessor|borrower|lender|donor|attorney|lawyer|candidate|participant|signatory|ship to|bill to|deliver to|c/o)"
     r"[ \t*\"']*\Z",
     re.I,
 )
@@ -37,11 +37,14 @@ _EN_PHRASE_BEFORE = re.compile(
 _EN_DEAR = re.compile(
     rf"(?:Dear|Hi|Hello|[Ss]incerely(?: yours)?|[Rr]egards|[Ww]ishes|Yours (?:truly|faithfully|sincerely)|Respectfully)(?P<gap>,?\s{{1,4}})(?:{_TITLE}[ ]+)?(?P<name>{WORD}(?:[ ]+(?:[A-Z]\.[ ]?)?{WORD}){{0,2}})(?=[ ]?[,:\n!.]|[ ]?\Z)"
 )
+_LEADING = re.compile(
+    r"(?:Patient|Customer|Client|Employee|Plaintiff|Defendant|Tenant|Applicant|Witness|Passenger|Contact|Call|Email|Notify|Claimant|Borrower)\Z"
+)
 _EN_NOT = frozenset(
     str.split(
         "sir madam customer customers colleague colleagues all team friend friends user users editor students parents reader readers hiring manager member members god lord "
         "the a an this that these those it its our your my his her their we you they he she i in on at by for from to of and or not no yes none null unknown optional required string text name "
-        "call mobile fax tel wechat contact write ship order charge dear hello hi i'm i've it's thanks thank integer string boolean float number array object list first last full file file's system server network service services inc ltd llc corp corporation company group department university college school hospital bank street road avenue "
+        "info e-mail maintainers maintainer package packages project developers developer list lists call mobile fax tel wechat contact write ship order charge dear hello hi i'm i've it's thanks thank integer string boolean float number array object list first last full file file's system server network service services inc ltd llc corp corporation company group department university college school hospital bank street road avenue "
         "support sales office center centre committee council ministry debian linux ubuntu windows apache docker kubernetes google microsoft amazon java python unix gnu if when is are was were be see "
         "please click here there what which who where how january february march april may june july august september october november december monday tuesday wednesday thursday friday saturday sunday "
         "north south east west new old chinese english american british european united states kingdom republic national international public general world us uk eu help desk care services id type "
@@ -53,7 +56,10 @@ _EN_NOT = frozenset(
 def find_english_names(text: str) -> Iterator[Find]:
     """Yield the names that stand behind a phrase, a title or a salutation, or close a letter."""
     for match in _EN_PERSON.finditer(text):
-        if _EN_PHRASE_BEFORE.search(text[max(0, match.start() - 24) : match.start()]):
+        words = words_of(match["name"])
+        if _LEADING.match(words[0]) and len(words) > 2 and is_english_name(words[1:]):
+            yield Find(match.start() + match[0].index(words[1], len(words[0])), match.end(), "name")
+        elif _EN_PHRASE_BEFORE.search(text[max(0, match.start() - 24) : match.start()]):
             yield from _english(match)
     for pattern in (_EN_TITLE, _EN_DEAR):
         for match in pattern.finditer(text):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from sftmill.steps.ingest.personal.beside import find_names_beside
 from sftmill.steps.ingest.personal.finds import Find, plain
 from sftmill.steps.ingest.personal.names import find_names
 from sftmill.steps.ingest.personal.online import find_addresses_of_machines, find_chats, find_mails
@@ -66,6 +67,16 @@ def find_personal(text: str, kinds: Iterable[str], keep: Iterable[str] = ()) -> 
 
 def _all(text: str, wanted: frozenset[str]) -> Iterator[Find]:
     chinese = _CJK.search(text) is not None
+    numbers = list(_numbers(text, wanted, chinese))
+    yield from numbers
+    if "address" in wanted:
+        yield from find_places(text, chinese)
+    if "name" in wanted:
+        yield from find_names(text, chinese)
+        yield from find_names_beside(text, numbers)
+
+
+def _numbers(text: str, wanted: frozenset[str], chinese: bool) -> Iterator[Find]:
     if _DIGIT.search(text) or chinese:
         if wanted & {"mobile", "phone"}:
             yield from find_phones(text)
@@ -81,10 +92,6 @@ def _all(text: str, wanted: frozenset[str]) -> Iterator[Find]:
         yield from find_mails(text)
     if "account" in wanted:
         yield from find_chats(text)
-    if "address" in wanted:
-        yield from find_places(text, chinese)
-    if "name" in wanted:
-        yield from find_names(text, chinese)
 
 
 def mask(text: str, lang: str, kinds: Iterable[str], keep: Iterable[str] = ()) -> tuple[str, list[str]]:

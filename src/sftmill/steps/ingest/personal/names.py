@@ -12,12 +12,21 @@ from sftmill.steps.ingest.personal.english_names import (
     words_of,
 )
 from sftmill.steps.ingest.personal.finds import HAN, Find
+from sftmill.steps.ingest.personal.name_words import (
+    DOTTED,
+    NOT_GIVEN,
+    NOT_NAMES,
+    SURNAME,
+    is_common,
+    is_hidden,
+    is_name,
+    is_word,
+    looks_like_name,
+    stands_alone,
+    surname_length,
+    tag,
+)
 from sftmill.steps.ingest.personal.surnames import AMBIGUOUS, COMPOUND, FREQUENT, SURNAMES
-
-_ONE = "[" + "".join(sorted(SURNAMES)) + "]"
-_TWO = "(?:" + "|".join(sorted(COMPOUND, key=len, reverse=True)) + ")"
-_SURNAME = f"(?:{_TWO}|{_ONE})"
-_MASKED = "某*XxX○＊"
 
 _ROLES = (
     "姓 {0,8}名|名 {0,4}字|真[实實]姓名|曾用名|[联聯][系繫絡络]人|[经經][办辦]人|[负負][责責]人|[办辦]理人|收[件货貨款]人|寄件人|[发發][件货貨]人|付款人|持[卡证證]人|投保人|被保[险險]人|受益人|"
@@ -28,18 +37,24 @@ _ROLES = (
     "候[选選]人|面[试試]官|紧急联系人|[担擔]保人|借款人|[贷貸]款人|[债債][务務]人|[债債][权權]人|配偶|丈夫|妻子|父[亲親]|母[亲親]|[儿兒]子|女[儿兒]|[值][班](?:人员|人)?|[工][程][师師]|技[术術][员員]|管理[员員]|"
     "[预預][约約]人|[订訂][货貨票]人|[购購][买買房]人|[获獲][奖獎]者|[参參][会會賽赛]人|[主][讲講][人]|同事|[责責]任人|[执執]行人|被[执執]行人|律[师師]|[审審]判[长長员員]|[书書][记記][员員]|法官|[检檢]察官|警官|民警|[调調]解[员員]"
 )
-_MARK = re.compile(rf"[:=|][:*]{{0,3}}[ \t*_\"'|]{{0,6}}(?=(?P<value>[{HAN}A-Z]))")
+_MARK = re.compile(rf"[:=|\-][:*\-]{{0,3}}[ \t*_\"'|]{{0,6}}(?=(?P<value>[{HAN}A-Z]))")
 _ROLE_BEFORE = re.compile(rf"(?:{_ROLES})(?:姓名|名字|[签簽]名|[签簽]字)?[ \t]?(?:\([^()\n]{{1,8}}\))?[ \t*\"']*\Z")
+# Who wrote, made or founded something is public.
+_ANY_ROLE_BEFORE = re.compile(
+    rf"[{HAN}]{{1,6}}(?<![作編编译譯著笔歌])(?<![创創]始|[发發]明|撰稿|出品|制片|主持|主[编編])(?:[人员員者方师師长長生友属屬工]|[收寄]件)[ \t]?(?:\([^()\n]{{1,8}}\))?[ \t*\"']*\Z"
+)
 # Literal words, simplified and traditional, so that the search can skip by their first characters.
 _BARE_ROLES = str.split(
     "联系人 聯繫人 聯絡人 联络人 经办人 經辦人 负责人 負責人 收件人 寄件人 持卡人 投保人 被保险人 被保險人 受益人 户主 戶主 业主 業主 房东 房東 法定代表人 申请人 申請人 被申请人 原告 原告人 被告 被告人 上诉人 上訴人 "
     "被上诉人 证人 證人 当事人 當事人 嫌疑人 被害人 受害人 死者 伤者 傷者 患者 病人 患儿 患兒 产妇 產婦 家属 家屬 医师 医生 醫師 醫生 护士 護士 学生 學生 家长 家長 班主任 老师 老師 员工 員工 职工 職工 职员 職員 "
     "客户 客戶 用户 用戶 会员 會員 顾客 顧客 乘客 车主 車主 司机 司機 驾驶员 駕駛員 投诉人 借款人 担保人 值班员 工程师 工程師 律师 律師 法官 民警 同事 经理 經理 联系 聯繫 聯絡 联络 我 本人 名叫 名字叫 名字是 名字为 "
+    "报案人 報案人 举报人 舉報人 报警人 病员 病員 学员 學員 居民 村民 发件人 收货人 快递员 业务员 驾驶人 駕駛人 承租人 出租人 租客 租户 贷款人 "
+    "保证人 债务人 債務人 债权人 債權人 监护人 監護人 代理人 委托人 辩护人 執行人 执行人 申诉人 求助人 预约人 孕妇 孕婦 伤员 傷員 "
     "姓名 尊敬的 尊爱的 亲爱的 敬爱的 親愛的 尊敬 收件人是 请找 請找 转告 通知 他叫 她叫"
 )
 _BARE = re.compile(
     "(?:" + "|".join(sorted(_BARE_ROLES, key=lambda word: (-len(word), word))) + ")"
-    rf"(?:姓名|名叫|叫|是|[为為])?[ ]?(?=(?P<value>{_SURNAME}[{HAN}]))"
+    rf"(?:姓名|名叫|叫|是|[为為])?[ ]?(?=(?P<value>{SURNAME}[{HAN}]|[{HAN}]{{1,6}}·[{HAN}]))"
 )
 _SUFFIX = re.compile(r"(?:先生|女士|小姐|太太)(?![们們])")
 _FACTS = re.compile(
@@ -47,30 +62,14 @@ _FACTS = re.compile(
     r"|\+?(?:86[ \-]?)?1[3-9][0-9][ \-]?[0-9]{4})"
 )
 _BEFORE_FACTS = re.compile(
-    rf"(?:(?<![{HAN}·])|(?<=患者|病人|原告|被告|死者|姓名|本人)|(?<=[告请請訴诉害事疑款保租赔委受证]人))"
-    rf"(?P<name>{_SURNAME}[{HAN}]{{1,2}})\Z"
+    rf"(?:(?<![{HAN}·])|(?<=[人员員者方主师師长長生友属屬亲親妻夫告名]))(?P<name>{SURNAME}[{HAN}]{{1,2}})\Z"
 )
 
 _TAIL = re.compile(
     r"性[别別]|年[龄齡]|[电電][话話]|手[机機]|[联聯]|身[份分]|住|[职職]|出生|[民]族|[男女]|地址|[邮郵]|微信|QQ|[工学學]号|科|床|[系于於因就在的是为為有和与與及向对對到来來去说說称稱将將已被把给給从從]"
 )
-_LATIN = r"[A-Z][a-zA-Z'’\-]+(?:[ ·][A-Z][a-zA-Z'’.\-]*){0,3}"
+_LATIN = r"[A-Z][a-zA-Z'’\-]+(?:(?:[ ·]|,[ ])[A-Z][a-zA-Z'’.\-]*){0,3}"
 _LATIN_NAME = re.compile(rf"{_LATIN}(?![A-Za-z0-9_])")
-_NOT_NAMES = frozenset(
-    str.split(
-        "应聘者 全称 全名 单位 时间 金额 职务 方式 高中生 申请人 应届生 于是 时候 成员 全体 全部 全国 应当 应该 和其他 时刻 安全 安排 方法 方案 方面 高级 高中 明确 明天 连接 计算机 简介 "
-        "官方 公司 万一 单独 单位 单方 单项 向上 位置 都是 都可以 路由器 常见 常用 白天 白色 金额 文件 文本 经理 党员 温度 华人 马上 马克 高度 高血压 高龄 高危 黄疸 水肿 全身 全血 安装 "
-        "何时 何人 何种 何地 易感 金属 石油 成人 成年 成年人 江苏 江西 宁夏 海南 云南 华东 华北 华南 华中 明显 常规 平台 白人 黑人 高手 高层 高管 高工 应用 应急 应答 应付 游客 和解 单身 单亲 "
-        "强制 强调 保证 保险 保持 解决 解除 解释 关系 关于 关注 连续 经常 时常 全程 全面 向导 来自 来源 计划 计算 原因 原告 原来 原有 商务 商家 管理 管理员 管理人 管理层 代表 代理人 方可 方能 安静 "
-        "房屋 房东 边境 车主 车辆 车间 武警 武器 康复 康复期 项目 项目部 程序 程序员 程度 党委 党支部 党组织 古代 施工 施工方 施行 曾经 曾有 盛行 贺词 左右 左侧 左手 谷歌 毕业生 段落 "
-        "甘愿 查询 查看 查阅 查实 计费 包括 包含 成立 成功 成绩 宁愿 阳性 阳光 方便 封闭 费用 费率 焦虑 沈阳 郑州 杭州 温州 广州 常州 柳州 荆州 贵州 秦皇岛 石家庄 马来西亚 "
-        "银行卡 范畴 谢谢你 谢谢您 谢谢 谢谢大家 陈述 余额 张力 张贴 马路 江湖 江山 何必 毛病 时可 应由 应在 应于 应对 应为 应按 应与 于该 来院 来电 来访 向其 向他 向我 都会 都要 都有 都能 全都 和我 和他 和她 和您 如有 有关"
-    )
-)
-_FOLLOWS_ROLE = frozenset("应於于时來来都和向全会連连时方成位单")
-_NOT_GIVEN = frozenset(
-    "的了在是有和与與及或等也都就而将將被把给給从從对對向到于於因为為以由该此其之所者们們个個这這那么吗呢吧不没沒无無应應可能会會要需"
-)
 
 
 def find_names(text: str, chinese: bool) -> Iterator[Find]:
@@ -79,7 +78,7 @@ def find_names(text: str, chinese: bool) -> Iterator[Find]:
     for find in _by_cue(text, chinese):
         yield find
         name = text[find.start : find.end]
-        if " " in name or (len(name) >= 3 and not name.isascii() and not _is_common(name)):
+        if " " in name or (len(name) >= 3 and not name.isascii() and not is_common(name)):
             known[name] = None
     for name in known:
         at = text.find(name)
@@ -102,7 +101,7 @@ def _by_cue(text: str, chinese: bool) -> Iterator[Find]:
         for match in _FACTS.finditer(text):
             lead = max(0, match.start() - 8)
             named = _BEFORE_FACTS.search(text[lead : match.start()])
-            if named and not _is_hidden(named["name"]) and _stands_alone(named["name"], match[0]):
+            if named and not is_hidden(named["name"]) and stands_alone(named["name"], match[0]):
                 yield Find(lead + named.start("name"), match.start(), "name")
 
 
@@ -113,56 +112,19 @@ def _in_field(text: str, mark: int, start: int, chinese: bool) -> Iterator[Find]
         if end := _value_end(text, start):
             yield Find(start, end, "name")
         return
+    if chinese and _ANY_ROLE_BEFORE.search(lead) and (run := _RUN.match(text, start, start + 6)):
+        name = run[0]
+        surname = surname_length(name)
+        sure = surname > 1 or (surname and name[0] in FREQUENT)
+        if sure and 1 <= len(name) - surname <= 2 and not is_hidden(name) and looks_like_name(name):
+            yield Find(*run.span(), "name")
+            return
     yield from in_english_field(text, mark, start)
 
 
-def _is_hidden(name: str) -> bool:
-    """Tell whether a name was made anonymous already: 王某, 李某某, 张**."""
-    return any(c in _MASKED for c in name[1:])
-
-
-def _tag(window: str) -> list[tuple[str, str]]:
-    import rjieba
-
-    return rjieba.tag(window)
-
-
-def _is_name(name: str) -> bool:
-    """Tell whether the dictionary takes two or three characters for a person's name."""
-    tagged = _tag(name)
-    return len(tagged) == 1 and tagged[0][1] == "nr" and name not in _NOT_NAMES
-
-
-def _is_word(text: str) -> bool:
-    import rjieba
-
-    return rjieba.has_word(text)
-
-
-def _stands_alone(name: str, facts: str) -> bool:
-    """Tell whether what stands before facts such as "，女，" or a telephone number is a name."""
-    if any(c in facts for c in "男女") and name[0] in FREQUENT:
-        return name not in _NOT_NAMES and not any(c in _NOT_GIVEN for c in name[1:])
-    return _looks_like_name(name)
-
-
-def _is_common(word: str) -> bool:
-    """Tell whether the dictionary has the word, and not as a person's name."""
-    return _is_word(word) and not _is_name(word)
-
-
-def _looks_like_name(name: str) -> bool:
-    """Tell whether two to four characters are a name to the segmenter, or make no words."""
-    if name in _NOT_NAMES or any(c in _NOT_GIVEN for c in name[1:]):
-        return False
-    return all(
-        tag[:2] == "nr" or (name[0] in FREQUENT and (len(word) == 1 or not _is_word(word))) for word, tag in _tag(name)
-    )
-
-
 _RUN = re.compile(f"[{HAN}]+")
-_DOTTED = re.compile(f"[{HAN}]{{1,12}}(?:·[{HAN}]{{1,12}}){{1,4}}")
-_SPACED = re.compile(rf"{_ONE}[ ]{{1,4}}[{HAN}](?![{HAN}])")
+_DOTTED = re.compile(DOTTED)
+_SPACED = re.compile(rf"{SURNAME}[ ]{{1,4}}[{HAN}](?![{HAN}])")
 
 
 def _value_end(text: str, start: int) -> int:
@@ -178,48 +140,35 @@ def _value_end(text: str, start: int) -> int:
     if run is None or len(run[0]) < 2:
         return 0
     value = run[0]
-    surname = _surname_length(value)
-    if (
-        not surname
-        or _is_hidden(value[:4])
-        or value in _NOT_NAMES
-        or value[:2] in _NOT_NAMES
-        or value[:3] in _NOT_NAMES
-    ):
-        if surname or len(value) > 5 or len(value) < 3 or value in _NOT_NAMES:
+    surname = surname_length(value)
+    if not surname or is_hidden(value[:4]) or value in NOT_NAMES or value[:2] in NOT_NAMES or value[:3] in NOT_NAMES:
+        if surname or len(value) > 5 or len(value) < 3 or value in NOT_NAMES:
             return 0
-        return run.end() if _is_name(value) else 0
-    if len(value) <= surname + 2 and not any(c in _NOT_GIVEN for c in value[surname:]):
+        return run.end() if is_name(value) else 0
+    if len(value) <= surname + 2 and not any(c in NOT_GIVEN for c in value[surname:]):
         after = text[run.end() : run.end() + 1]
         return 0 if after in ("X", "*", "○") else run.end()
     for size in (surname + 2, surname + 1):
-        if _TAIL.match(value, size) and not any(c in _NOT_GIVEN for c in value[surname:size]):
-            tagged = _tag(value)
+        if _TAIL.match(value, size) and not any(c in NOT_GIVEN for c in value[surname:size]):
+            tagged = tag(value)
             if size == surname + 2 or tagged[0][1] == "nr":
                 return start + size
     size = _tagged_length(value, surname)
     return start + size if size >= 2 else 0
 
 
-def _surname_length(value: str) -> int:
-    for size in (4, 2):
-        if value[:size] in COMPOUND and len(value) > size:
-            return size
-    return 1 if value[0] in SURNAMES else 0
-
-
 def _tagged_length(window: str, surname: int) -> int:
     """Return how many characters at the head of `window` the segmenter takes for a name, 0 for none."""
-    tagged = _tag(window)
-    word, tag = tagged[0]
-    if word in _NOT_NAMES or (word[0] not in SURNAMES and word[:2] not in COMPOUND):
+    tagged = tag(window)
+    word, kind = tagged[0]
+    if word in NOT_NAMES or (word[0] not in SURNAMES and word[:2] not in COMPOUND):
         return 0
-    if tag == "nr" and len(word) == 1 and len(tagged) > 1 and len(tagged[1][0]) <= 2:
+    if kind == "nr" and len(word) == 1 and len(tagged) > 1 and len(tagged[1][0]) <= 2:
         follow, second = tagged[1]
-        return 1 + len(follow) if second in ("nr", "nz") and not any(c in _NOT_GIVEN for c in follow) else 0
+        return 1 + len(follow) if second in ("nr", "nz") and not any(c in NOT_GIVEN for c in follow) else 0
     if word in COMPOUND and len(tagged) > 1 and len(tagged[1][0]) <= 2:
         return len(word) + len(tagged[1][0])
-    if tag == "nr" and 2 <= len(word) <= 4:
+    if kind == "nr" and 2 <= len(word) <= 4:
         if (
             surname >= 2
             and len(word) == surname + 1
@@ -238,12 +187,12 @@ def _after_bare(text: str, match: re.Match[str]) -> Iterator[Find]:
     if window is None:
         return
     value = window[0]
-    if _is_hidden(value[:3]):
+    if is_hidden(value[:3]):
         return
     if (dotted := _DOTTED.match(text, start)) and dotted.end() - start <= 12:
         yield Find(start, dotted.end(), "name")
         return
-    surname = _surname_length(value)
+    surname = surname_length(value)
     size = _tagged_length(value, surname)
     if (
         size == surname + 1
@@ -256,23 +205,38 @@ def _after_bare(text: str, match: re.Match[str]) -> Iterator[Find]:
         size += 1  # 黄光 | 猛 | 向业主
     if size > 2 and value[size - 2 : size] in ("先生", "女士", "小姐", "太太"):
         return  # found by its title
-    if size == 0 and len(value) == surname + 2 and value[0] in FREQUENT and _looks_like_name(value):
-        size = len(value)  # 朱娟美: characters that make no words
+    if size == 0 and value[0] in FREQUENT and _is_set_off(value, surname + 2):
+        size = surname + 2  # 朱娟美: characters that make no words
     name = value[:size]
-    if size < 2 or _is_hidden(name) or name in _NOT_NAMES or any(c in _NOT_GIVEN for c in name[1:]):
+    if size < 2 or is_hidden(name) or name in NOT_NAMES or any(c in NOT_GIVEN for c in name[1:]):
         return
-    if size == 2 and not (name[0] in FREQUENT and _is_name(name)) and (len(value) > 2 or _is_word(name)):
+    if size == 2 and not (name[0] in FREQUENT and is_name(name)) and (len(value) > 2 or is_word(name)):
         return  # 患者麻醉, 当事人迟延, 我明白: rare surnames make words
     yield Find(start, start + size, "name")
 
 
+_SPACED_TAIL = re.compile(rf"(?<![{HAN}]){SURNAME}[ ]{{1,2}}[{HAN}]\Z")
+
+
+def _is_set_off(value: str, size: int) -> bool:
+    """Tell whether the first characters make no words, and what follows them, if anything, is a word of its own."""
+    if len(value) < size or not looks_like_name(value[:size]):
+        return False
+    return len(value) == size or len(tag(value[size:])[0][0]) >= 2
+
+
 def _ends_name(rest: str) -> bool:
     """Tell whether a single character and then a particle follow: 猛向…, but not 入院 or 因头痛."""
-    first, *others = _tag(rest)
+    first, *others = tag(rest)
     return bool(others) and len(first[0]) == 1 and first[0] not in _PARTICLES and others[0][0] in _PARTICLES
 
 
 def _before_suffix(text: str, end: int) -> Iterator[Find]:
+    if text[end - 1 : end] == " ":
+        end -= 2 if text[end - 2 : end - 1] == " " else 1
+        if (spaced := _SPACED_TAIL.search(text[max(0, end - 6) : end])) and spaced.end() - spaced.start() > 2:
+            yield Find(end - len(spaced[0]), end, "name")
+            return
     begin = end
     while begin > 0 and end - begin < 8 and _RUN.match(text, begin - 1, begin):
         begin -= 1
@@ -284,9 +248,9 @@ def _before_suffix(text: str, end: int) -> Iterator[Find]:
     run = text[begin:end]
     if not run or run[-1] in "某老大小各位个個那这這男女":
         return
-    tagged = _tag(run + text[end : end + 2])
+    tagged = tag(run + text[end : end + 2])
     at = begin
-    for index, (word, tag) in enumerate(tagged):
+    for index, (word, kind) in enumerate(tagged):
         stop = at + len(word)
         if stop >= end:  # the word that reaches the title
             name = word[: end - at]
@@ -294,7 +258,7 @@ def _before_suffix(text: str, end: int) -> Iterator[Find]:
             if before[0] in COMPOUND or (len(name) == 1 and before[1] == "nr" and len(before[0]) <= 2):
                 at -= len(tagged[index - 1][0])
                 name = text[at:end]
-            known = name and (tag == "nr" or len(name) == 1 or name[0] in SURNAMES)
+            known = name and (kind == "nr" or len(name) == 1 or name[0] in SURNAMES)
             made = list(_titled(text, at, end, name, begin)) if known else []
             yield from made or _whole(run, begin)
             return
@@ -311,17 +275,17 @@ def _whole(run: str, begin: int) -> Iterator[Find]:
         name = run[-size:]
         if len(name) < size or (len(run) > size and run[-size - 1] not in _LEADS):
             continue
-        surname = _surname_length(name)
-        if surname and 1 <= size - surname <= 2 and name not in _NOT_NAMES and not _is_hidden(name):
-            if any(c in _NOT_GIVEN for c in name):
+        surname = surname_length(name)
+        if surname and 1 <= size - surname <= 2 and name not in NOT_NAMES and not is_hidden(name):
+            if any(c in NOT_GIVEN for c in name):
                 continue
             yield Find(begin + len(run) - size, begin + len(run), "name")
             return
 
 
 def _titled(text: str, start: int, end: int, name: str, begin: int) -> Iterator[Find]:
-    surname = _surname_length(name + "氏")
-    if not surname or len(name) > surname + 2 or name in _NOT_NAMES or _is_hidden(name):
+    surname = surname_length(name + "氏")
+    if not surname or len(name) > surname + 2 or name in NOT_NAMES or is_hidden(name):
         return
     if len(name) == 1 and name in AMBIGUOUS and start > begin:
         return
@@ -334,7 +298,7 @@ _NAME_COLUMN = re.compile(
     re.I,
 )
 _CELL_NAME = re.compile(
-    rf"{_SURNAME}[ ]{{0,2}}[{HAN}]{{1,2}}\Z|[{HAN}]{{1,8}}(?:·[{HAN}]{{1,8}})+\Z|{PERSON}\Z|{WORD}\Z"
+    rf"{SURNAME}[ ]{{0,2}}[{HAN}]{{1,2}}\Z|[{HAN}]{{1,8}}(?:·[{HAN}]{{1,8}})+\Z|{PERSON}\Z|{WORD}\Z"
 )
 
 
@@ -345,4 +309,4 @@ def is_name_column(head: str) -> bool:
 
 def is_name_cell(cell: str) -> bool:
     """Tell whether a cell of such a column holds a name that is not anonymous yet."""
-    return bool(_CELL_NAME.match(cell)) and is_english_name(words_of(cell)) and not _is_hidden(cell)
+    return bool(_CELL_NAME.match(cell)) and is_english_name(words_of(cell)) and not is_hidden(cell)

@@ -82,8 +82,10 @@ def find_chats(text: str) -> Iterator[Find]:
             yield Find(*match.span("qq"), "account")
             continue
         account = match["chat"]
-        said = match["mark"] or match["numbered"]
-        if (said and any(c.isdigit() or c in "_-" for c in account)) or (match["numbered"] and match["mark"]):
+        cued = (
+            match["mark"] or match["numbered"] or (match[0][0] in "微威薇" and account.islower() and "." not in account)
+        )
+        if (match["mark"] and match["numbered"]) or (cued and any(c.isdigit() or c in "_-" for c in account)):
             yield Find(*match.span("chat"), "account")
 
 

@@ -14,7 +14,7 @@ _WEIGHTS = [pow(2, 17 - i, 11) for i in range(17)]
 _CHECK = "10X98765432"
 
 _GAP = r"[ \t]*(?:[:=|.]|是|[为為]|[第乃]|is\b)?[ \t\"'*]*"
-_NUMBER_WORD = r"(?:字?[号號][码碼]?|[编編][号號]| ?(?:no|number|num|nr|id|#)\b\.?)?(?: ?\([^()\n0-9]{1,12}\))?"
+_NUMBER_WORD = r"(?:字?[号號][码碼]?|[编編][号號]| ?(?:no|number|num|nr|id)\b\.?| ?#)?(?: ?\([^()\n0-9]{1,12}\))?"
 
 _ID_CUE = (
     r"(?:身[份分][证證]件?|[证證]件|公民身[份分]|(?<![A-Za-z])(?:(?:resident )?(?:id|identity|identification)(?: card)?(?= ?(?:card|no|number|num|#|:)))"
@@ -52,12 +52,12 @@ _RECORD = re.compile(
     r"(?:(?:病[历歷案]|住院|[门門][诊診]|就[诊診]卡?|[检檢]查|[医醫]保卡?|社保卡?|社[会會]保障卡?|公[积積]金|[学學]籍?|工|[员員]工|[会會][员員]卡?|[诊診][疗療]卡|健康卡)[号號](?:[码碼])?"
     r"|(?:病[历歷案]|[员員]工)[编編][号號]"
     r"|(?<![A-Za-z])(?:MRN|(?:medical|health|patient|hospital) (?:record|insurance|id|chart)|NHS|medicare|medicaid|member(?:ship)? id|"
-    r"employee id|student id|insurance (?:id|policy)|policy holder id|taxpayer id)(?: ?(?:no|number|num|id|#)\b\.?)?)"
+    r"employee id|student id|insurance (?:id|policy)|policy holder id|taxpayer id)(?: ?(?:no|number|num|id)\b\.?| ?#)?)"
     rf"{_GAP}(?P<number>(?=[A-Z\-]{{0,8}}[0-9][A-Z0-9\-]{{2}})[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9]{{2}})[0-9]){{3,21}}){AFTER}",
     re.A | re.I,
 )
 _BIRTH = re.compile(
-    r"(?:出生(?:日期|年月日?|[时時]间)|(?<![过過])生日|(?<![A-Za-z])(?:d\.?o\.?b\.?|date of birth|birth ?(?:date|day)))"
+    r"(?:出生(?:日期|年月日?|[时時]间)|(?<![过過])生日|(?<![A-Za-z])(?:d\.?o\.?b\.?|date of birth|birth ?(?:date|day)|born(?: on)?(?=[ :]{1,2}[0-9]{1,4}[\-/])))"
     r"(?: ?\([^()\n]{1,12}\))?[ \t]*(?:[:=|]|是|[为為]|is\b)?[ \t\"']*"
     r"(?P<date>[12][0-9]{3} ?[年\-/.] ?[01]?[0-9](?: ?[月\-/.] ?(?:[0-3]?[0-9] ?日?)?)?|[12][0-9]{7}|[0-3]?[0-9][\-/.][0-3]?[0-9][\-/.](?:[12][0-9])?[0-9]{2}"
     r"|[一二][〇零一二三四五六七八九]{3}年[一二三四五六七八九十]{1,2}月(?:[一二三四五六七八九十]{1,3}日)?"

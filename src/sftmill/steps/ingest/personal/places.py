@@ -20,7 +20,7 @@ _NUMBER = r"(?:[甲乙丙丁附]?[0-9]{1,5}[A-Za-z]?(?:[\-/][0-9]{1,5})?|[一二
 # The last character of what a house stands in; looked back from where it needs more.
 _ROAD = (
     "[街道路巷弄同里村庄莊屯组組区區园園苑场場厦廈心段环環堤坊坪湾灣桥橋舍际際城府郡庭居寨](?:(?<![同组組区區场場厦廈心段舍际際居])|(?<=胡同)|(?<=[村社庄屯][组組])|(?<=[社小园][区區])|(?<=[广廣][场場])"
-    "|(?<=大[厦廈])|(?<=中心)|(?<=[东東西南北中一二三]段)|(?<=宿舍)|(?<=[国國][际際])|(?<=[安新丽民雅]居))"
+    "|(?<=大[厦廈])|(?<=中心)|(?<=[东東西南北中一二三四五六七八九]段)|(?<=宿舍)|(?<=[国國][际際])|(?<=[安新丽民雅]居))"
 )
 _UNIT = rf"(?:[ \-]?{_NUMBER}[ ]?(?:[号號](?:[院楼樓])?|弄|支弄|[栋棟幢座]|[单單]元|[楼樓層层](?!梯)|室|[户戶房](?!屋|产|產|价)|[区區期](?!间|間|分)|[组組](?!织|織|成|合))|[ \-]?[A-Za-z][ ]?(?:[座幢栋棟]|[号號]?[楼樓]))"
 _ROOM_NUMBER = r"(?:[ ]?[0-9]{1,5}(?:[\-#舍][0-9]{1,5}){0,3}(?![0-9A-Za-z年月日天元个]))"
@@ -30,6 +30,11 @@ _HOUSE = re.compile(
     rf"(?P<road>{_ROAD})(?:[东東西南北中]段|[东東西南北]侧)?[ ]?(?:\([^()\n]{{1,12}}\))?"
     rf"(?:[ ]?{_NUMBER}[组組队隊社](?={_NUMBER}[号號]))?(?P<house>[ ]?{_NUMBER}[ ]?(?:[号號](?!令|文|线|線|楼令|标|標|机|機|桌|车|車|煤|井|台|机|公告|通知|決|决|窗|门诊|染|店|馆)|弄|[栋棟幢座](?!标|谈)|[单單]元|室))"
     rf"(?:(?:(?:院|大院|楼|樓|附近)?(?:[{HAN}]{{2,10}}?(?=[0-9A-Za-z\-一二三四五六七八九十]))?{_UNIT})|[{HAN}]{{2,8}}?(?:大[厦廈]|[广廣][场場]|小[区區]|花[园園]|公寓|中心|[宿]舍|[家]?[苑园園]|新村|[家]属院|大院)){{0,5}}(?:[{HAN}]{{0,4}}[苑舍楼樓座园園院区區]{_ROOM_NUMBER})?(?:{_ROOM}(?=[^0-9A-Za-z]|\Z))?{_ROOM_NUMBER}?"
+)
+# 龙腾苑四区12号楼3单元601室: no road is named.
+_BUILDING = re.compile(
+    r"[0-9](?<![0-9A-Za-z.][0-9])[0-9]{0,3}[ ]?(?:[号號][楼樓]|[栋棟幢座])[ ]?(?:[0-9A-Za-z一二三四五六七八九]{1,3}[ ]?(?:[单單]元|[门門]|梯)[ ]?)?"
+    r"[0-9]{2,4}(?:室|房(?!屋|产|產)|[户戶])?(?![0-9年月日])"
 )
 _ADMIN = re.compile(rf"[{HAN}]{{1,7}}?(?:省|自治[区區州]|市|[区區]|[县縣]|旗|盟|[镇鎮]|[乡鄉]|街道)")
 _STRONG_CUT = re.compile(
@@ -81,6 +86,10 @@ def find_places(text: str, chinese: bool) -> Iterator[Find]:
             if start < match.start():
                 yield Find(start, match.end(), "address")
                 last = match.end()
+        for match in _BUILDING.finditer(text):
+            start = _begin(text, match.start(), 0)
+            if start < match.start():
+                yield Find(start, match.end(), "address")
         for match in _FIELD.finditer(text):
             end = _FIELD_END.search(text, match.start("value"), match.end())
             stop = end.start() if end else match.end()
