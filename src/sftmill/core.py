@@ -209,6 +209,9 @@ class Source(Step):
 class RowStep(Step):
     """Pure computation on one row; runs in worker processes, so it must be picklable."""
 
+    quick: ClassVar[bool] = False
+    """Whether any row takes a fraction of a millisecond and can do no harm, so that reading needs no other process."""
+
     def row(self, row: Row) -> Row | list[Row]:
         """Return the row changed, or a list of new rows (children), or raise Drop."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ first model call does not wait for the last document to be parsed.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from sftmill.flow.shards import (
     write_shard,
 )
 from sftmill.flow.stage import SHARD_ROWS, Stage
-from sftmill.flow.walk import Fate, Walked
+from sftmill.flow.walk import Fate, Walked, walk
 from sftmill.flow.workers import Workers
 from sftmill.text import content_hash
 
@@ -59,7 +59,8 @@ class ReadingPass:
         self.stages = stages
         self.stream = stream
         self.lang = lang
-        self.workers = workers
+        self.steps = [(number, stage.name, stage.step) for number, stage in enumerate(stages)][1:]
+        self.workers = None if all(stage.step.quick for stage in stages[1:]) else workers
         self.shard_rows = shard_rows
         self.limit = limit
         self.reserve = reserve
@@ -85,12 +86,12 @@ class ReadingPass:
         (self.folder / DONE_FILE).unlink(missing_ok=True)
         listing = Listing()
         packer = Packer(self, listing)
-        ahead: deque[tuple[Row | Fate, asyncio.Task[Walked] | None]] = deque()
+        ahead: deque[tuple[Row | Fate, Awaitable[Walked] | Walked | None]] = deque()
         most = 4 * self.workers.number if self.workers else PULL_ROWS
-        async for row in self._pull(listing):
-            walks = self.workers is not None and isinstance(row, dict)
-            task = asyncio.create_task(self.workers.walk(1, len(self.stages), row, ())) if walks else None
-            ahead.append((row, task))
+        async for row, walked in self._pull(listing):
+            if self.workers is not None and isinstance(row, dict):
+                walked = asyncio.create_task(self.workers.walk(1, len(self.stages), row, ()))
+            ahead.append((row, walked))
             while len(ahead) >= most and not packer.full:
                 async for shard in packer.add(*ahead.popleft()):
                     yield shard
@@ -99,9 +100,9 @@ class ReadingPass:
         while ahead and not packer.full:
             async for shard in packer.add(*ahead.popleft()):
                 yield shard
-        for _, task in ahead:
-            if task:
-                task.cancel()
+        for _, walked in ahead:
+            if isinstance(walked, asyncio.Task):
+                walked.cancel()
         async for shard in packer.finish():
             yield shard
         self._remove_leftovers(packer.index)
@@ -130,24 +131,32 @@ class ReadingPass:
     async def _same_listing(self, earlier: dict) -> bool:
         """Tell whether the source still lists the rows of the earlier run."""
         listing = Listing()
-        async for _ in self._pull(listing):
+        async for _, _ in self._pull(listing, only_names=True):
             if listing.number == earlier["listed"]:
                 break
         return listing.digest == earlier["listing"]
 
-    async def _pull(self, listing: "Listing") -> AsyncIterator[Row | Fate]:
-        """Yield the source's rows with their ids, and fates for what it could not take in."""
+    async def _pull(
+        self, listing: "Listing", only_names: bool = False
+    ) -> AsyncIterator[tuple[Row | Fate, Walked | None]]:
+        """Yield the source's rows with their ids, and fates for what it could not take in.
+
+        Beside a row stands what the stages made of it, where they are all quick.
+        """
         source = self.stages[0].step
         assert isinstance(source, Source)
         rows = source.rows()
-        while chunk := await asyncio.to_thread(self._pull_some, rows):
-            for row in chunk:
+        while chunk := await asyncio.to_thread(self._pull_some, rows, only_names):
+            for row, walked in chunk:
                 listing.add(row["id"] if isinstance(row, dict) else row.row["id"])
-                yield row
+                yield row, walked
 
-    def _pull_some(self, rows: Iterator[Row | Dropped]) -> list[Row | Fate]:
-        """Take the next rows of the source, with their ids."""
-        return [self._named(item) for item in islice(rows, PULL_ROWS)]
+    def _pull_some(self, rows: Iterator[Row | Dropped], only_names: bool) -> list[tuple[Row | Fate, Walked | None]]:
+        """Take the next rows of the source, with their ids and what quick stages make of them."""
+        named = [self._named(item) for item in islice(rows, PULL_ROWS)]
+        if self.workers or not self.steps or only_names:
+            return [(row, None) for row in named]
+        return [(row, walk(self.steps, row, ()) if isinstance(row, dict) else None) for row in named]
 
     def _named(self, item: Row | Dropped) -> Row | Fate:
         """Give a row its id, also one that the source could not take in."""
@@ -192,7 +201,7 @@ class Packer:
         self.lost: list[Fate] = []
         self.counts = [Counts() for _ in reading.stages]
 
-    async def add(self, root: Row | Fate, task: asyncio.Task[Walked] | None) -> AsyncIterator[ShardFile]:
+    async def add(self, root: Row | Fate, walked: Awaitable[Walked] | Walked | None) -> AsyncIterator[ShardFile]:
         """Take in what became of a root row; yield the shards that are full."""
         whole = self.reading.shard_rows
         self.counts[0].rows_in += 1
@@ -200,12 +209,12 @@ class Packer:
             self._lose(root)
             return
         self.counts[0].out += 1
-        if task is None:
+        if walked is None:
             self.rows.append(root)
         else:
-            if len(self.rows) >= whole // 2:
+            if len(self.rows) >= whole // 2 and not isinstance(walked, Walked):
                 yield await self._write(len(self.rows))
-            walked = await task
+            walked = walked if isinstance(walked, Walked) else await walked
             for passed in walked.passed:
                 self.counts[passed.step].moved(passed.rows_in, passed.born, passed.out)
                 self.counts[passed.step].found(passed.tally)

@@ -1,9 +1,9 @@
 """Find where a quotation stands in its source, also when it was copied with small slips."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.units import Span, normalise_with_map
 from sftmill.text.variants import lookalike, simplified
 
@@ -12,7 +12,7 @@ _SHORTEST = 8
 """Characters (without spaces and punctuation) that an inexact quotation must have."""
 _LONGEST = 4000
 """Characters of a quotation that are aligned inexactly; a longer one must match exactly."""
-_KEPT = re.compile(r"\w|[%‰℃°$€£¥+<>=≤≥]")
+_KEPT = lazy_pattern(r"\w|[%‰℃°$€£¥+<>=≤≥]")
 
 
 def _squeezed(s: str) -> tuple[str, list[int]]:

@@ -7,6 +7,8 @@ prevent that, stays readable, and can be taken out again.
 
 import re
 
+from sftmill.text.lazy import lazy_pattern
+
 # Names between angle brackets: Llama 2 and Mistral (s), Gemma, T5, GLM, InternLM, Baichuan, Command R, Seed.
 _ANGLE = (
     r"/?s|bos|eos|pad|unk|mask|sop|eop|eoh|eoa|(?:start|end)_of_(?:turn|image)|unused\d{1,4}|extra_id_\d{1,3}|"
@@ -21,14 +23,14 @@ _SQUARE = (
 # Everything of the form <|name|>, with ASCII or (DeepSeek) full-width bars; ▁ stands for a space there.
 _BARRED = r"[\w▁.:\-]{1,64}"
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     rf"<(?P<bar>[|｜])(?P<name>{_BARRED})(?P=bar)>"
     rf"|(?:<(?=(?:{_ANGLE})>)|<<(?=/?SYS>>)|\[(?=(?:{_SQUARE})\])|\](?=~!?b[\[\]])|\[(?=e~\[))"
 )
-_WHOLE = re.compile(
+_WHOLE = lazy_pattern(
     rf"<(?P<bar>[|｜])(?P<name>{_BARRED})(?P=bar)>|<(?:{_ANGLE})>|<</?SYS>>|\[(?:{_SQUARE})\]|\]~!?b[\[\]]|\[e~\["
 )
-_ESCAPED = re.compile(
+_ESCAPED = lazy_pattern(
     rf"<\\(?P<bar>[|｜])(?P<name>{_BARRED})\\(?P=bar)>"
     rf"|(?P<open><(?=\\(?:{_ANGLE})>)|<<(?=\\/?SYS>>)|\[(?=\\(?:{_SQUARE})\])|\](?=\\~!?b[\[\]])|\[(?=\\e~\[))\\"
 )

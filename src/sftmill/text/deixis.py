@@ -2,11 +2,12 @@
 
 import re
 
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.units import Span
 
 _TEXT = "文本|原文|短文|文章|材料|段落|背景(?:资料|信息|材料|知识)?|参考(?:资料|文本|内容)|上下文"
 _GIVEN = "以上|上述|上面|给定|所给|本|该|此|这[段篇]|提供的?"
-_ZH = re.compile(
+_ZH = lazy_pattern(
     # 本文, 上文, 文中; not 本文件, 上下文, 语文中考
     r"本(?:文(?!件|化|明|字)|篇)|上文|前文|(?<!上)下文|(?<![语英中日法德俄外华作论课范散古译公人条])文[中末首内]"
     r"|上述|前述|如前所述"
@@ -32,7 +33,7 @@ _NOUN = (
 _PROSE = "(?:passage|text|article|document|paragraph|excerpt|context|material|extract|snippet)"
 _OTHER = "(?! (?:editors?|files?|modes?|box|fields?|strings?|processors?|messages?|formats?|root|switch))"
 _SAID = "(?:mentioned|described|stated|discussed|shown|noted|explained|outlined|listed|seen)"
-_EN = re.compile(
+_EN = lazy_pattern(
     rf"\b(?:this|that|the (?:above|following|given|provided|preceding|previous|source|reference|said)) {_NOUN}\b"
     rf"|\bthe {_NOUN} (?:above|below|mentions?|states?|says?|describes?|discusses|explains?|provided|given)\b"
     r"|\b(?:in|from|according to|based on|as per|per|within) (?:the|this|these|your) (?:given |provided |above )?"

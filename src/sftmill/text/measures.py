@@ -8,6 +8,8 @@ import re
 from decimal import Context, Decimal
 from functools import lru_cache
 
+from sftmill.text.lazy import lazy_pattern
+
 # canonical unit: (what it is a multiple of, factor, spellings beside the canonical one)
 _MEASURES: list[tuple[str, str, str, str]] = [
     ("%", "%", "1", "percent per_cent pct"),
@@ -154,7 +156,7 @@ _LATIN = [s for s in _SPELLINGS if s.isascii() or s[0] in "μµ°Ω" or s[0].isa
 _HAN = [s for s in _SPELLINGS if s not in _LATIN]
 _SINGLE = f"(?:{_alternatives(_HAN)}|(?:{_alternatives(_LATIN)})(?![A-Za-z0-9²³]))"
 # "100mg", "4.4 mmol/L", "25mg/kg", "5元/人"; one space may stand before it, Chinese ones too.
-UNIT = re.compile(f"[ \u00a0\u202f\u2009]?({_SINGLE})(?:[ ]?/[ ]?({_SINGLE}))?")
+UNIT = lazy_pattern(f"[ \u00a0\u202f\u2009]?({_SINGLE})(?:[ ]?/[ ]?({_SINGLE}))?")
 
 
 def canonical(match: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ from decimal import Context, Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.measures import UNIT, canonical, factor
 from sftmill.text.numerals import DIGITS, POWERS, chinese_value, plain
 
@@ -57,7 +58,7 @@ _ARABIC = (
 )
 _CHINESE = rf"{_CN}+(?:点[〇一二三四五六七八九]+(?![十百千])[万亿]*)?"
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     # What a number can begin with, so that all else is passed by at once.
     rf"(?=[\d第半JFMASONDC]|{_CN})(?:"
     # 2024-05-01, 2024/5/1, 2024.05.01
@@ -77,39 +78,39 @@ _TOKEN = re.compile(
     r"|(?P<half>半)"
     rf"|(?P<chinese>{_CHINESE}))"
 )
-_ENGLISH = re.compile(
+_ENGLISH = lazy_pattern(
     r"(?<![A-Za-z])(?:(?P<halfword>half)|"
     rf"(?P<portion>(?P<some>an?|{'|'.join(_PARTS_OF)})[ -](?:(?P<part>{'|'.join(_NTH)})(?= of\b|[,.;]|\Z)|(?P<parts>{'|'.join(_NTH)})s))|"
     rf"(?P<words>(?:(?:{'|'.join([*_WORDS, *_SCALES])}|and)(?:[ -](?=[a-z]))?)+))(?![A-Za-z])",
     re.I,
 )
 
-_LETTER = re.compile("[A-Za-z]")
+_LETTER = lazy_pattern("[A-Za-z]")
 
 # Multipliers behind Arabic digits; 千克 and the like are units.
-_CN_SCALE = re.compile(r" ?(?:(十|百|千)?(万亿|亿|万)|(千|百)(?![克米瓦卡帕焦赫伏分]))")
-_EN_SCALE = re.compile(r" ?(hundred|dozen|thousand|million|billion|trillion|bn)(?![A-Za-z])|(k)(?![A-Za-z0-9])", re.I)
-_LISTED = re.compile(" (?:and|or) |[、和或]")
-_RANGE = re.compile(r"(?: (?:~|-|至|到|to|through) |[~\-至到])\Z")
+_CN_SCALE = lazy_pattern(r" ?(?:(十|百|千)?(万亿|亿|万)|(千|百)(?![克米瓦卡帕焦赫伏分]))")
+_EN_SCALE = lazy_pattern(r" ?(hundred|dozen|thousand|million|billion|trillion|bn)(?![A-Za-z])|(k)(?![A-Za-z0-9])", re.I)
+_LISTED = lazy_pattern(" (?:and|or) |[、和或]")
+_RANGE = lazy_pattern(r"(?: (?:~|-|至|到|to|through) |[~\-至到])\Z")
 _MONEY = [("US$", "美元"), ("HK$", "港元"), ("$", "美元"), ("¥", "元"), ("€", "欧元"), ("£", "英镑"), ("RMB", "元")]
 _MONEY += [("USD", "美元"), ("CNY", "元"), ("EUR", "欧元"), ("人民币", "元")]
 
 # A single Chinese digit counts only before these, and 一 not in words that only look like a measure.
-_AFTER_ONE_DIGIT = re.compile(
+_AFTER_ONE_DIGIT = lazy_pattern(
     r"(?:[个条项款章节编篇页次倍种类级岁月日年天元人名位户家份件台张颗粒片支瓶枚只辆架艘间层座套本册卷届期版号周秒斤克米吨升亩股笔例组批轮场场部门亿万]"
     r"|小时|分钟|刻钟|公里|公斤|公顷|千克|千米|毫|厘米|平方|立方|季度|世纪|星期|美元|欧元|英镑|港元|日元|百分点|者|以上|以下|点(?:[钟半整]|(?=[〇一二三四五六七八九十]+分)))"
 )
-_NOT_ONE = re.compile(
+_NOT_ONE = lazy_pattern(
     r"[个种]|次性|部分|期间|门心思|面|家人|级市场|场|号文|人称|类似|步步|年级|天到晚|日千里|条龙|本正经|股脑|笔勾销"
 )
 _BEFORE_NOT_ONE = "同统唯任每某另这那其逐单专之万合归划不"
-_ROUND_WORDS = re.compile(
+_ROUND_WORDS = lazy_pattern(
     r"十(?:分|足|字|全|佳|恶|里)|百(?:分|姓|货|科|般|合|日咳)|千(?:克|米|瓦|卡|帕|焦|赫|伏)|万(?:一|元|能|物)"
 )
-_TENTHS = re.compile("成(?:[，。、；以多左的半)]|$)")
-_HALF_DAY = re.compile(r" ?[ap]\.?m(?:\.|(?![A-Za-z]))", re.IGNORECASE)
-_AND_A_HALF = re.compile(rf"({_CN}{{1,3}}|\d{{1,3}})个\Z")
-_HALF_UNIT = re.compile(r"(?:年|天|日|个|小时|分钟|价|数|斤|公斤|米|公里|周|月)(?!导)")
+_TENTHS = lazy_pattern("成(?:[，。、；以多左的半)]|$)")
+_HALF_DAY = lazy_pattern(r" ?[ap]\.?m(?:\.|(?![A-Za-z]))", re.IGNORECASE)
+_AND_A_HALF = lazy_pattern(rf"({_CN}{{1,3}}|\d{{1,3}})个\Z")
+_HALF_UNIT = lazy_pattern(r"(?:年|天|日|个|小时|分钟|价|数|斤|公斤|米|公里|周|月)(?!导)")
 _SHARES = {"百": ("%", Decimal(1)), "100": ("%", Decimal(1)), "千": ("%", Decimal("0.1")), "万": ("%", Decimal("0.01"))}
 _SHARES |= {"1000": ("%", Decimal("0.1"))}
 

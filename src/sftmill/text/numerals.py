@@ -1,7 +1,8 @@
 """What Chinese numerals are worth."""
 
-import re
 from decimal import Decimal
+
+from sftmill.text.lazy import lazy_pattern
 
 # One character for one character, so that offsets stay those of the text.
 PLAIN = str.maketrans(
@@ -9,7 +10,7 @@ PLAIN = str.maketrans(
     "0123456789%.,:/~-+^()$¥----~~一二三四五六七八九十百千万亿二三六两〇一二",
 )
 DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {"两": 2}
-_LONE_FORMAL = re.compile("(?<![壹贰叁肆伍陆柒捌玖拾佰仟万亿零])[陆伍拾](?![壹贰叁肆伍陆柒捌玖拾佰仟万亿零元圆])")
+_LONE_FORMAL = lazy_pattern("(?<![壹贰叁肆伍陆柒捌玖拾佰仟万亿零])[陆伍拾](?![壹贰叁肆伍陆柒捌玖拾佰仟万亿零元圆])")
 POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
 
 

@@ -6,13 +6,15 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+from sftmill.text.lazy import lazy_pattern
+
 Lang = Literal["zh", "en"]
 
 CJK = "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U000323af"
 """Inside of a regular expression's class: ideographs, kana and hangul, written without spaces."""
 
-_ONE_CJK = re.compile(f"[{CJK}]")
-_CJK_RUN = re.compile(f"[{CJK}]+")
+_ONE_CJK = lazy_pattern(f"[{CJK}]")
+_CJK_RUN = lazy_pattern(f"[{CJK}]+")
 _CJK_PUNCTUATION = "\u3000-\u3004\u3006\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65“”‘’…—·"
 
 
@@ -58,9 +60,9 @@ _INVISIBLE = [0xAD, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F
 _INVISIBLE += range(0xFE00, 0xFE10)
 _UNIFIED |= dict.fromkeys(_INVISIBLE)
 
-_DASHES = re.compile("-{2,}")
-_SPACES = re.compile(r"\s+")
-_SPACE_AT_CJK = re.compile(rf"(?<=[{CJK}]) | (?=[{CJK}])")
+_DASHES = lazy_pattern("-{2,}")
+_SPACES = lazy_pattern(r"\s+")
+_SPACE_AT_CJK = lazy_pattern(rf"(?<=[{CJK}]) | (?=[{CJK}])")
 
 
 def normalise(s: str) -> str:
@@ -79,7 +81,7 @@ def normalise(s: str) -> str:
 
 # Neither changed by NFKC nor joined to what stands before them: safe borders for normalising piece by piece.
 _STABLE = "\x00-\x7f\u3001\u3002\u3008-\u3011\u4e00-\u9fff"
-_UNSTABLE = re.compile(f"[{_STABLE}]?[^{_STABLE}]+")
+_UNSTABLE = lazy_pattern(f"[{_STABLE}]?[^{_STABLE}]+")
 
 
 def normalise_with_map(s: str) -> tuple[str, list[int]]:
@@ -134,10 +136,10 @@ def _combined(piece: str) -> list[str]:
 
 # --- words and lengths ---------------------------------------------------------------------------
 
-_TOKEN = re.compile(f"[{CJK}]|\\d+(?:[.,]\\d+)*|[^\\W\\d_{CJK}](?:[^\\W_{CJK}]|'(?=[^\\W\\d_]))*")
+_TOKEN = lazy_pattern(f"[{CJK}]|\\d+(?:[.,]\\d+)*|[^\\W\\d_{CJK}](?:[^\\W_{CJK}]|'(?=[^\\W\\d_]))*")
 # A run without spaces longer than 40 letters (an address, base64) counts as several words.
-_WORD = re.compile(f"[{CJK}]|[^\\W{CJK}](?:[^\\W{CJK}]|[-'’.,](?=\\w)){{0,39}}")
-_LATIN_WORD = re.compile("[A-Za-z\u00c0-\u024f]{2,40}")
+_WORD = lazy_pattern(f"[{CJK}]|[^\\W{CJK}](?:[^\\W{CJK}]|[-'’.,](?=\\w)){{0,39}}")
+_LATIN_WORD = lazy_pattern("[A-Za-z\u00c0-\u024f]{2,40}")
 
 
 def tokens(s: str) -> list[str]:
@@ -171,7 +173,7 @@ def detect_lang(s: str) -> Lang:
 
 # --- sentences -----------------------------------------------------------------------------------
 
-_STOP = re.compile(r"[\n\r\u2028\u2029\x0b\x0c\x85]+|[。！？；!?;｡]+|\.+")
+_STOP = lazy_pattern(r"[\n\r\u2028\u2029\x0b\x0c\x85]+|[。！？；!?;｡]+|\.+")
 _CLOSERS = "”’」』）)】》〉]〕}"
 _ABBREVIATIONS = frozenset(
     str.split(
@@ -187,10 +189,10 @@ _STARTERS = frozenset(
         "The This That These Those It He She We They You In On At But And However If When While As A An For There"
     )
 )
-_LAST_WORD = re.compile(r"(?<![\w=/&.\-])[A-Za-z][A-Za-z.]*\Z")
-_NEXT_WORD = re.compile(r"\s*[\"'“‘(\[]*([A-Za-z]*)")
-_ENTITY = re.compile(r"&#?\w{1,10}\Z")
-_NUMBERING = re.compile(r"\W*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})(?:\.\d{1,3})*\Z")
+_LAST_WORD = lazy_pattern(r"(?<![\w=/&.\-])[A-Za-z][A-Za-z.]*\Z")
+_NEXT_WORD = lazy_pattern(r"\s*[\"'“‘(\[]*([A-Za-z]*)")
+_ENTITY = lazy_pattern(r"&#?\w{1,10}\Z")
+_NUMBERING = lazy_pattern(r"\W*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})(?:\.\d{1,3})*\Z")
 
 
 def sentences(s: str) -> list[tuple[int, int]]:

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sftmill.text.lazy import lazy_pattern
+
 LONGEST_PIECE = 400
 """Characters that the entity model reads at once; its time grows linearly, its memory with the piece."""
 
@@ -38,7 +40,7 @@ class Entity(NamedTuple):
 
 # --- words -----------------------------------------------------------------------------------------
 
-_EN_WORD = re.compile(r"\d+(?:[.,:]\d+)*%?|[^\W_]+(?:[-'’./_+][^\W_]+)*(?:\(\d\w?\))?|\S")
+_EN_WORD = lazy_pattern(r"\d+(?:[.,:]\d+)*%?|[^\W_]+(?:[-'’./_+][^\W_]+)*(?:\(\d\w?\))?|\S")
 _EN_CLASSES: dict[str, str] = {}
 for _tag, _words in {
     "u": "the a an",
@@ -139,11 +141,11 @@ def keywords(s: str, lang: str, most: int = 10) -> list[str]:
 
 # --- pronouns --------------------------------------------------------------------------------------
 
-_ZH_PRONOUN = re.compile(
+_ZH_PRONOUN = lazy_pattern(
     r"(?:它|他|她)们?|其(?!他|它|中|余|实|次)|该(?!死)|此(?!外)|[这那]|本(?=[人身法条款项章节书文品药方品机页表图]|$)"
     r"|上述|前述|前者|后者|二者|两者|三者|以上|以下|下[列面述]|上面|前[款项条]|我|你|您|咱|自己|某|彼|之(?!江)|[同后前]者|余[者皆]?$"
 )
-_EN_PRONOUN = re.compile(
+_EN_PRONOUN = lazy_pattern(
     r"(?:it|its|they|their|them|this|that|these|those|he|she|his|her|him|we|our|us|i|my|you|your|one|ones|some|others?|"
     r"another|such|both|each|none|all|here|there|what|which|who|something|everything|anything|nothing|everyone|"
     r"anyone|someone|the (?:former|latter|above|following|same|other|others|rest|one|first|second|third|last|next))\b",
@@ -158,13 +160,13 @@ def is_pronoun(s: str, lang: str) -> bool:
 
 # --- named entities --------------------------------------------------------------------------------
 
-_DATE = re.compile(
+_DATE = lazy_pattern(
     r"(?:公元前?)?(?<!\d)\d{1,4}\s?年(?:\s?\d{1,2}\s?月(?:\s?\d{1,2}\s?日)?)?(?![\d内前后以之来间多])|"
     r"\b(?:(?:January|February|March|April|May|June|July|August|September|October|November|December)"
     r"(?: \d{1,2},)?,? )?(?<![\d./-])(?:1[5-9]|20)\d\d(?!\w|[./-]\d)"
 )
-_NUMBER = re.compile(r"(?<![A-Za-z\d_.])\d+(?:[.,]\d+)*%?(?![A-Za-z\d_]|\.\d)")
-_NAME = re.compile(r"\b(?!(?:The|An?) )[A-Z][\w+-]*(?: (?:of |de |von )?[A-Z][\w+-]*){0,4}")
+_NUMBER = lazy_pattern(r"(?<![A-Za-z\d_.])\d+(?:[.,]\d+)*%?(?![A-Za-z\d_]|\.\d)")
+_NAME = lazy_pattern(r"\b(?!(?:The|An?) )[A-Z][\w+-]*(?: (?:of |de |von )?[A-Z][\w+-]*){0,4}")
 
 
 def named_entities(s: str, lang: str, model: bool = False) -> list[Entity]:

@@ -1,17 +1,17 @@
 """LLaMA-Factory's dataset_info.json: what stands in it already stays, byte for byte."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sftmill.errors import RunError
 from sftmill.steps.blend.row_file import write_whole
+from sftmill.text.lazy import lazy_pattern
 
 DATASET_INFO = "dataset_info.json"
 """The file in which LLaMA-Factory looks up its data sets."""
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SPACE = lazy_pattern(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 
 

@@ -8,9 +8,12 @@ from sftmill.steps.blend.conversation import LEFT_OUT
 from sftmill.steps.blend.file_kinds import LLAMAFACTORY, SPREADSHEET, SWIFT, TRL, FileKind
 from sftmill.steps.blend.reasoning import Reasoning
 from sftmill.steps.blend.row_file import write_whole
+from sftmill.text.lazy import lazy_pattern
 
 # A part goes to its closing line, so that what people write before and after it stays theirs.
-_PART = re.compile(r"^<!-- export: (?P<name>.+) -->\n.*?^<!-- end of export: (?P=name) -->\n", re.MULTILINE | re.DOTALL)
+_PART = lazy_pattern(
+    r"^<!-- export: (?P<name>.+) -->\n.*?^<!-- end of export: (?P=name) -->\n", re.MULTILINE | re.DOTALL
+)
 
 
 class ExportedFile(NamedTuple):
@@ -62,7 +65,7 @@ class ListedFile(NamedTuple):
     sha256: str
 
 
-_LISTED = re.compile(r"^\| (\S+) \| (\d+) \| ([^|]*) \| `([0-9a-f]{64})` \|$", re.MULTILINE)
+_LISTED = lazy_pattern(r"^\| (\S+) \| (\d+) \| ([^|]*) \| `([0-9a-f]{64})` \|$", re.MULTILINE)
 
 
 def listed_files(readme: str) -> list[ListedFile]:

@@ -5,13 +5,14 @@ head of an answer. The chat template of Qwen3, ms-swift 4.6 and LLaMA-Factory 0.
 there; the last two do not look at a field `reasoning_content`, so it is not written.
 """
 
-import re
 from typing import Literal
+
+from sftmill.text.lazy import lazy_pattern
 
 Reasoning = Literal["drop", "keep", "empty_think"]
 
 # A template would take these for its own; the backslash stands where `escape_control_tokens` puts it.
-_TAG = re.compile(r"<(?=/?think>)")
+_TAG = lazy_pattern(r"<(?=/?think>)")
 
 
 def split_thought(text: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from decimal import Context, Decimal
 from typing import NamedTuple
 
 from sftmill.text import Number, number_key, numbers, same_value, sentences
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.measures import factor
 from sftmill.text.variants import simplified
 
@@ -27,19 +28,21 @@ _OPERATORS = {
     ")": ") ）",
 }
 _SIGN = {spelling.replace("_", " "): sign for sign, all_ in _OPERATORS.items() for spelling in str.split(all_)}
-_OPERATOR = re.compile(r"\s*(" + "|".join(sorted(map(re.escape, _SIGN), key=len, reverse=True)) + ")", re.IGNORECASE)
-_ABOUT = re.compile(r"(?:约|大约|大概|近|将近|≈|约等于|about|approximately|roughly|around|nearly)\s*\Z", re.IGNORECASE)
-_GROWTH = re.compile(
+_OPERATOR = lazy_pattern(r"\s*(" + "|".join(sorted(map(re.escape, _SIGN), key=len, reverse=True)) + ")", re.IGNORECASE)
+_ABOUT = lazy_pattern(
+    r"(?:约|大约|大概|近|将近|≈|约等于|about|approximately|roughly|around|nearly)\s*\Z", re.IGNORECASE
+)
+_GROWTH = lazy_pattern(
     r"增长|增加|上升|提高|上涨|升高|扩大|增|涨|increas|gr[eo]w|rose|ris(?:e|ing)|up\b|gain", re.IGNORECASE
 )
-_SHRINKING = re.compile(
+_SHRINKING = lazy_pattern(
     r"减少|下降|降低|下跌|缩小|跌|降|decreas|fell|fall|drop|declin|reduc|down\b|lower", re.IGNORECASE
 )
-_FROM_TO = re.compile(r"从|由|from", re.IGNORECASE)
-_TOTAL = re.compile(
+_FROM_TO = lazy_pattern(r"从|由|from", re.IGNORECASE)
+_TOTAL = lazy_pattern(
     r"共|合计|总计|总共|一共|总和|总数|累计|加起来|合起来|total|altogether|in all|sum\b|combined", re.IGNORECASE
 )
-_DIFFERENCE = re.compile(
+_DIFFERENCE = lazy_pattern(
     r"相差|差额|差距|差|多出|多了?|少了?|相隔|历时|间隔|剩|余|difference|differ|more than|less than|fewer|remain|left|apart|later|after|lasted",
     re.IGNORECASE,
 )

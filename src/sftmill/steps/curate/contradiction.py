@@ -6,27 +6,28 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from sftmill.text import Number, chinese_value, is_cjk, normalise, numbers, same_value, sentences, tokens
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.variants import simplified
 
-_CLAUSE = re.compile(r"[，；。！？\n]+|[,;!?：:](?!\d)")
-_COUNTED = re.compile(
+_CLAUSE = lazy_pattern(r"[，；。！？\n]+|[,;!?：:](?!\d)")
+_COUNTED = lazy_pattern(
     r"\s*(?:个|種|种|项|項|条|條|点|點|类|類|步|方面|阶段|部分|例|款|ways?|steps?|types?|kinds?|items?|parts?|reasons?)"
 )
 
-_ZH_NEGATION = re.compile(
+_ZH_NEGATION = lazy_pattern(
     r"不得|禁止|严禁|嚴禁|禁用|禁忌|忌|勿|除外|除非|不|无|無|未|没|沒|非(?!常|洲|凡|典)|(?<![是能可会与])否(?!则)"
 )
-_ZH_HARMLESS = re.compile(
+_ZH_HARMLESS = lazy_pattern(
     r"毫无疑问|毫無疑問|无疑|無疑|没错|沒錯|不错|不錯|不难|不難|有无|有無|不仅|不僅|不但|不只|不光|不断|不斷|不同|不过|不過|不管|不论|不論|无论|無論|不锈钢|不久|不少|不等式|不动产|不動產|无线|無線|无机|無機|无数|無數|未来|未來|不禁|差不多|是不是|能不能|"
     r"有没有|是否|不可避免|不得不|不可缺少|不可或缺|必不可少|无限|未必不|非不|不是不|无关|不一|不乏|没收|沒收|除了|不知不觉|除外责任"
 )
-_EN_NEGATION = re.compile(
+_EN_NEGATION = lazy_pattern(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|except|unless|nobody|nothing|forbidden|prohibited|forbids?|"
     r"prohibits?)\b|n't\b",
     re.IGNORECASE,
 )
-_EN_HARMLESS = re.compile(r"\bnot only\b|\bno doubt\b|\bno\. ?(?=\d)|\bnot just\b|\bnot until\b", re.IGNORECASE)
-_LIMITING = re.compile(
+_EN_HARMLESS = lazy_pattern(r"\bnot only\b|\bno doubt\b|\bno\. ?(?=\d)|\bnot just\b|\bnot until\b", re.IGNORECASE)
+_LIMITING = lazy_pattern(
     r"[只仅僅]|限|以外|之外|少于|低于|小于|暂停|停止|拒绝|避免|取消|\b(?:only|avoid|stop|refuse|instead|rather|less|fail)",
     re.I,
 )
@@ -34,9 +35,9 @@ _YES_NO = (
     "是的?|不是|不|对|不对|否|能|不能|可以|不可以|不可|会|不会|应该?|不应该?|需要|不需要|必须|不必|有|没有|"
     "yes|no|it (?:is|is not)"
 )
-_VERDICT = re.compile(rf"^(?:{_YES_NO})\s*[，,。.；;！!]\s*", re.IGNORECASE)
+_VERDICT = lazy_pattern(rf"^(?:{_YES_NO})\s*[，,。.；;！!]\s*", re.IGNORECASE)
 """The yes or no at the head of an answer, which has no counterpart in its evidence."""
-_BARE_VERDICT = re.compile(rf"^(?:{_YES_NO})\s*[。.！!]?$", re.IGNORECASE)
+_BARE_VERDICT = lazy_pattern(rf"^(?:{_YES_NO})\s*[。.！!]?$", re.IGNORECASE)
 
 
 def is_verdict(answer: str) -> bool:
@@ -93,8 +94,8 @@ def foreign_numbers(
     return found or _moved_numbers(text, plain, derived)
 
 
-_SHARE_ASKED = re.compile(r"百分|比例|比率|率|%|percent|share|proportion|rate", re.IGNORECASE)
-_SHARE_HEAD = re.compile(r"[(（]\s*[%％]\s*[)）]|单位\s*[:：]\s*[%％]")
+_SHARE_ASKED = lazy_pattern(r"百分|比例|比率|率|%|percent|share|proportion|rate", re.IGNORECASE)
+_SHARE_HEAD = lazy_pattern(r"[(（]\s*[%％]\s*[)）]|单位\s*[:：]\s*[%％]")
 
 
 def _is_share(number: Number, there: list[Number], asked_share: object, headed: object) -> bool:
@@ -106,7 +107,7 @@ def _is_share(number: Number, there: list[Number], asked_share: object, headed: 
     )
 
 
-_PLURAL = re.compile(r" [a-z]{2,}(?<![suy])s\b")
+_PLURAL = lazy_pattern(r" [a-z]{2,}(?<![suy])s\b")
 
 
 def _counts_else(claimed: Number, other: Number, passage: str) -> bool:
@@ -122,7 +123,7 @@ def _claimed(text: str) -> list[Number]:
     return [] if value is None else [Number(len(body) - len(body.lstrip()), len(body), value)]
 
 
-_MISREAD = re.compile(r"(?<![A-Za-z0-9|])[\dlIoO|]{0,20}\d[\dlIoO|]{0,20}(?![A-Za-z])")
+_MISREAD = lazy_pattern(r"(?<![A-Za-z0-9|])[\dlIoO|]{0,20}\d[\dlIoO|]{0,20}(?![A-Za-z])")
 _DIGIT_OF = str.maketrans("lI|oO", "11100")
 
 
@@ -150,7 +151,7 @@ def _labels(text: str) -> list[str]:
     return re.findall(r"(?:^|[\s：:;；。，,])[（(]?[\d一二三四五六七八九十]{1,2}[）).、]", text)
 
 
-_DIGIT = re.compile(r"[\d〇零一二三四五六七八九十百千万亿两半]")
+_DIGIT = lazy_pattern(r"[\d〇零一二三四五六七八九十百千万亿两半]")
 _PLACEHOLDER = "№"
 
 

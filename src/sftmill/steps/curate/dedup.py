@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from sftmill.core import Desk, Dropped, Row, Shards, WholeStep, turns
 from sftmill.text import content_hash, normalise
+from sftmill.text.lazy import lazy_pattern
 
 By = Literal["question", "question_answer", "passage"]
 
-_RUN = re.compile(r"[^\w]+")
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_RUN = lazy_pattern(r"[^\w]+")
+_THOUSANDS = lazy_pattern(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _MEANT = frozenset("%‰#&@*/\\")
 """Punctuation that tells things apart: 5% and 5, C# and C."""
 _JOINING = frozenset(".:'-")

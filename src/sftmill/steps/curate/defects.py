@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from sftmill.steps.curate.prose import prose, without_fences
 from sftmill.text import find_control_tokens, length
+from sftmill.text.lazy import lazy_pattern
 
-_FENCE_LINE = re.compile(r"^[ \t]{0,8}(`{3,})", re.M)
+_FENCE_LINE = lazy_pattern(r"^[ \t]{0,8}(`{3,})", re.M)
 
 
 def open_fence(asked: str, said: str) -> str | None:
@@ -16,13 +17,13 @@ def open_fence(asked: str, said: str) -> str | None:
     return fences[-1] if len(fences) % 2 else None
 
 
-_NOT_SPEECH = re.compile(r"[\\{}=<>$|^_]|[\[(（]\s?-?[\d.∞]+\s?[,，]\s?\+?[\d.∞]+\s?[\])）]")
+_NOT_SPEECH = lazy_pattern(r"[\\{}=<>$|^_]|[\[(（]\s?-?[\d.∞]+\s?[,，]\s?\+?[\d.∞]+\s?[\])）]")
 _PAIRS = (("《", "》"), ("「", "」"), ("『", "』"), ("【", "】"))
-_ROUND = re.compile(r"[(（)）]")
-_NUMBERED = re.compile(
+_ROUND = lazy_pattern(r"[(（)）]")
+_NUMBERED = lazy_pattern(
     r"(?:(?:^|[\s，。；：、,;:.])(?:[A-Za-z]|[ivxIVX]{1,4})|\d{1,3}|[一二三四五六七八九十]{1,3}|[①-⑳]|[:;=][\-^]?)\Z"
 )
-_SAD = re.compile(r"[:;=][\-^]?[(（]")
+_SAD = lazy_pattern(r"[:;=][\-^]?[(（]")
 
 
 def open_bracket(asked: str, said: str) -> str | None:
@@ -44,17 +45,17 @@ def open_bracket(asked: str, said: str) -> str | None:
     return "（" if depth > len(_SAD.findall(text)) else None
 
 
-_ROLE_LINE = re.compile(
+_ROLE_LINE = lazy_pattern(
     r"^[ \t]*(?:#{3}\s*(?:Instruction|Response|Input|Output|Human|Assistant|User|System|指令|输入|输出|回答|问题)[ \t]*[:：]?[ \t]*$"
     r"|(?:Human|Assistant|User|USER|ASSISTANT)\s*[:：]\s)",
     re.M,
 )
-_ASKED_AGAIN = re.compile(r"\s*(?:\*\*|#{1,4}\s*)?(?:问题|问|Question|Q)\s*\d{0,3}\s*[:：]")
-_ANSWERED = re.compile(r"\n[ \t]*(?:答|A|Answer|答案)[ \t]*[:：]")
-_LABEL = re.compile(
+_ASKED_AGAIN = lazy_pattern(r"\s*(?:\*\*|#{1,4}\s*)?(?:问题|问|Question|Q)\s*\d{0,3}\s*[:：]")
+_ANSWERED = lazy_pattern(r"\n[ \t]*(?:答|A|Answer|答案)[ \t]*[:：]")
+_LABEL = lazy_pattern(
     r"\s*(?:\*\*|#{1,4}\s*)?(?:答案|回答|答|输出|Answer|Response|Output|A)\s*[:：](?:\*\*)?\s*(?P<rest>.*)", re.S
 )
-_VARIABLE = re.compile(
+_VARIABLE = lazy_pattern(
     r"\{(?:question|answer|context|passage|instruction|response|document|title|问题|答案|回答|材料)\}|</?(?:question|answer|passage|instruction|response)>"
 )
 _JSON_KEYS = frozenset(
@@ -97,7 +98,7 @@ def template_left(asked: str, said: str) -> str | None:
     return None
 
 
-_EMPTY_ITEM = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.、)）])[ \t]*$", re.M)
+_EMPTY_ITEM = lazy_pattern(r"^[ \t]*(?:[-*+•]|\d{1,3}[.、)）])[ \t]*$", re.M)
 
 
 def empty_item(asked: str, said: str) -> str | None:
@@ -115,10 +116,10 @@ def empty_item(asked: str, said: str) -> str | None:
     return None
 
 
-_CUT_ZH = re.compile(
+_CUT_ZH = lazy_pattern(
     r"(?:[，、：（《“‘「(]|[及把并]|或者?|以及|因为|所以|如果|但是|例如|包括|其中|并且|而且|由于|为了|然后|同时)\Z"
 )
-_CUT_EN = re.compile(
+_CUT_EN = lazy_pattern(
     r"(?:[,(:\-–—]|\b(?:and|or|the|a|an|of|to|with|in|for|by|from|as|that|which|is|are|was|were|be|has|have|such|because|if|but|their|its|your))\Z",
     re.I,
 )
@@ -147,7 +148,7 @@ def control_token(asked: str, said: str) -> str | None:
     return found[0] if found else None
 
 
-_MOJIBAKE = re.compile(
+_MOJIBAKE = lazy_pattern(
     "\ufffd|锟斤拷|锟\\?|烫烫烫|屯屯屯|[\ue000-\uf8ff]|[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]|[\udc80-\udcff]|â€[™œ\x9d“”\x80-\xbf]|Ã[\x80-\xbf©¨¡]{1}|(?:[\u00c0-\u00ff][\u0080-\u00bf]){3}|ï»¿|(?:\\\\u[0-9a-fA-F]{4}){3}"
 )
 
@@ -158,16 +159,16 @@ def mojibake(asked: str, said: str) -> str | None:
     return ascii(found[0]) if found else None
 
 
-_REMNANT = re.compile(
+_REMNANT = lazy_pattern(
     r"&(?:nbsp|lt|gt|amp|quot|ldquo|rdquo|hellip|mdash|#\d{2,5}|#x[0-9a-f]{2,4});|</?(?:br|p|div|span|font|strong|em|img|td|tr|li|ul|ol|h[1-6]|center)\b[^<>\n]{0,200}/?>",
     re.I,
 )
-_ABOUT_MARKUP = re.compile(
+_ABOUT_MARKUP = lazy_pattern(
     r"html|xml|css|svg|标签|標籤|网页|網頁|前端|元素|代码|程式|markdown|爬虫|转义|\b(?:tags?|web|page|site|element|code|script|javascript|php|react|vue|form|button|browser|escape)\b",
     re.I,
 )
 
-_PROGRAM = re.compile(r"<!doctype|<html|<body|<head|xmlns|</script|[{};][ \t]*$", re.I | re.M)
+_PROGRAM = lazy_pattern(r"<!doctype|<html|<body|<head|xmlns|</script|[{};][ \t]*$", re.I | re.M)
 
 
 def html_remnant(asked: str, said: str) -> str | None:
@@ -178,7 +179,7 @@ def html_remnant(asked: str, said: str) -> str | None:
     return None if found[0].strip("<>/\\ ") in asked else found[0][:40]
 
 
-_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*$")
+_RULE = lazy_pattern(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*$")
 
 
 def broken_table(asked: str, said: str) -> str | None:

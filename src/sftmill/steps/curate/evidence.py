@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sftmill.text import Number, chinese_value, is_cjk, number_key, numbers, same_value, sentences, tokens
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.variants import simplified
 
 _FUNCTION_CHARACTERS = frozenset(
@@ -30,7 +31,7 @@ _STOP_WORDS = frozenset(
     )
 )
 
-_QUESTION_WORDS = re.compile(
+_QUESTION_WORDS = lazy_pattern(
     "什么时候|什麼時候|什么样|什麼樣|什么|什麼|多少|怎么样|怎么|怎麼|怎样|怎樣|如何|为何|為何|为什么|何时|何時|何地|何处|何處|何种|何種|"
     "哪一?[个些年种里裡位天月日家座条項项類类國国個種]|哪|谁|誰|几[个年种名位次天]|幾[個年種名位次]|是否|请问|請問|吗|嗎|呢|指的是|[多][大长長高久远遠深重]"
 )
@@ -49,7 +50,7 @@ def stem(word: str) -> str:
     return word.removesuffix("e") if len(word) > 3 else word
 
 
-_RANGE = re.compile(r"\s*(?:~|-|–|—|～|至|到|to|through)\s*", re.IGNORECASE)
+_RANGE = lazy_pattern(r"\s*(?:~|-|–|—|～|至|到|to|through)\s*", re.IGNORECASE)
 _NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两点半负")
 
 

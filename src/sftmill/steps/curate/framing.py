@@ -8,13 +8,14 @@ name for the text or the answer among them.
 import re
 from functools import lru_cache
 
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.variants import simplified
 
 _LONGEST = 60
 """Characters of a frame; what is longer says something."""
 
 
-_CLOSING = re.compile(
+_CLOSING = lazy_pattern(
     r"(?:\s+(?:is|would be) the (?:correct |right )?answer|(?:就是|即为|是|为)(?:正确)?答案)([。.!！]?)$", re.IGNORECASE
 )
 
@@ -90,13 +91,13 @@ _EN = dict(
     + _words("sum", "short summary brief conclusion overall basically briefly essence simply put")
     + [(c, "mark") for c in ",:，：!！"]
 )
-_ZH_WORD = re.compile(
+_ZH_WORD = lazy_pattern(
     "第[一二三四五六七八九十\\d]{1,2}(?:自然段|[段句行节])|"
     + "|".join(sorted(map(re.escape, _ZH), key=len, reverse=True))
 )
-_EN_WORD = re.compile(r"\s*([A-Za-z]+(?:['’]s)?|[,:，：!！])")
-_SPACES = re.compile(r"\s*")
-_TAIL = re.compile(r"[，,。；;.（(—-]+\s*(?=[^，,。；;.（(—]{2,60}[。.）)！!]*\s*$)")
+_EN_WORD = lazy_pattern(r"\s*([A-Za-z]+(?:['’]s)?|[,:，：!！])")
+_SPACES = lazy_pattern(r"\s*")
+_TAIL = lazy_pattern(r"[，,。；;.（(—-]+\s*(?=[^，,。；;.（(—]{2,60}[。.）)！!]*\s*$)")
 
 
 @lru_cache(maxsize=1)

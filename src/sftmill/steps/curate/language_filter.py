@@ -9,8 +9,9 @@ from sftmill.core import Drop, Row, RowStep, answer, question
 from sftmill.steps.curate.languages import language, script
 from sftmill.steps.curate.prose import prose
 from sftmill.text import Lang
+from sftmill.text.lazy import lazy_pattern
 
-_TRANSLATION = re.compile(
+_TRANSLATION = lazy_pattern(
     r"翻译|翻譯|译[为成文]|譯[為成文]|[中英日韩法德俄][文语語]|西班牙语|拉丁|粤语|粵語|文言|拼音|双语|雙語|多语|单词|單詞|作文|诗|歌词"
     r"|\b(?:translat|english|chinese|french|german|spanish|japanese|korean|italian|portuguese|russian|latin|bilingual|language)\w*",
     re.I,

@@ -1,13 +1,12 @@
 """Which language a text is in, as far as filters need it: Chinese, English, another, or too little to tell."""
 
-import re
-
 from sftmill.text import count_cjk
+from sftmill.text.lazy import lazy_pattern
 
-_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
-_HANGUL = re.compile("[\uac00-\ud7af]")
-_FOREIGN = re.compile("[\u0370-\u05ff\u0600-\u06ff\u0900-\u0e7f\u1e00-\u1fff]")
-_LATIN_WORD = re.compile("[A-Za-z\u00c0-\u024f]+(?:['’][A-Za-z]+)?")
+_KANA = lazy_pattern("[\u3041-\u3096\u30a1-\u30fa]")
+_HANGUL = lazy_pattern("[\uac00-\ud7af]")
+_FOREIGN = lazy_pattern("[\u0370-\u05ff\u0600-\u06ff\u0900-\u0e7f\u1e00-\u1fff]")
+_LATIN_WORD = lazy_pattern("[A-Za-z\u00c0-\u024f]+(?:['’][A-Za-z]+)?")
 
 _WORDS = {
     "en": "the of and to in is that for it with as was on are be this by or an from at not you which have has can will if their what how do does we they but its your more may should a",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from sftmill.steps.curate.evidence import Source
 from sftmill.text import Number, numbers, same_value
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.variants import simplified
 
 # Longest first: 不超过 must not be read as 超过.
-_BEFORE = re.compile(
+_BEFORE = lazy_pattern(
     r"(?:(?P<low>不少于|不低于|不小于|不得少于|不得低于|不应少于|不应低于|不短于|至少|最少|起码|≥|at least|no less than|"
     r"not less than|no fewer than|a minimum of)"
     r"|(?P<high>不超过|不高于|不大于|不多于|不得超过|不得高于|不得多于|不应超过|不应大于|未超过|没有超过|不长于|至多|最多|≤|"
@@ -19,16 +20,16 @@ _BEFORE = re.compile(
     r"|(?P<after>\b(?:after|since))|(?P<before>\b(?:before|until|prior to)))\s*(?:约|了|the\s|year\s|about\s)?\s*\Z",
     re.IGNORECASE,
 )
-_BEHIND = re.compile(
+_BEHIND = lazy_pattern(
     r"\s*(?:个?人|名|岁|年|元|度)?(?:(?P<low>及?以上|or (?:more|above|older|higher))|(?P<high>及?以下|以内|之内|or (?:less|fewer|below|younger|lower))"
     r"|(?P<after>之后|以后|后(?!者|面|期|来|方))|(?P<before>之前|以前|前(?!者|面|期|来|方|往|后)))",
     re.IGNORECASE,
 )
 _SIDE = {"low": "low", "above": "low", "high": "high", "under": "high", "after": "after", "before": "before"}
 _OPPOSITE = {"low": "high", "high": "low", "after": "before", "before": "after"}
-_CLAUSE_END = re.compile(r"[，。；！？\n,;!?]")
-_NEGATION = re.compile(r"[不未非无禁勿没]|\b(?:not|no|never|without|cannot)\b|n't\b", re.IGNORECASE)
-_JOINT = re.compile(r"\s*(?:~|-|–|—|～|至|到|to|through)\s*\Z", re.IGNORECASE)
+_CLAUSE_END = lazy_pattern(r"[，。；！？\n,;!?]")
+_NEGATION = lazy_pattern(r"[不未非无禁勿没]|\b(?:not|no|never|without|cannot)\b|n't\b", re.IGNORECASE)
+_JOINT = lazy_pattern(r"\s*(?:~|-|–|—|～|至|到|to|through)\s*\Z", re.IGNORECASE)
 _PARTS = {("year", "month"), ("month", "day"), ("hour", "minute"), ("minute", "second")}
 
 

@@ -3,13 +3,14 @@
 import re
 
 from sftmill.text import count_cjk
+from sftmill.text.lazy import lazy_pattern
 
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,}).*?(?:^[ \t]{0,3}\1[ \t]*$|\Z)", re.M | re.S)
-_INLINE = re.compile(r"`[^`\n]{1,300}`")
-_FORMULA = re.compile(r"\$\$.{1,2000}?\$\$|\$[^$\n]{1,200}\$|\\\[.{1,2000}?\\\]|\\\(.{1,300}?\\\)", re.S)
-_ADDRESS = re.compile(r"(?:https?|ftp)://[^\s<>\"'，。；）]{1,500}|[\w.+\-]{1,64}@[\w.\-]{1,200}", re.A)
-_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
-_CODE_LINE = re.compile(
+_FENCE = lazy_pattern(r"^[ \t]{0,3}(`{3,}|~{3,}).*?(?:^[ \t]{0,3}\1[ \t]*$|\Z)", re.M | re.S)
+_INLINE = lazy_pattern(r"`[^`\n]{1,300}`")
+_FORMULA = lazy_pattern(r"\$\$.{1,2000}?\$\$|\$[^$\n]{1,200}\$|\\\[.{1,2000}?\\\]|\\\(.{1,300}?\\\)", re.S)
+_ADDRESS = lazy_pattern(r"(?:https?|ftp)://[^\s<>\"'，。；）]{1,500}|[\w.+\-]{1,64}@[\w.\-]{1,200}", re.A)
+_TAG = lazy_pattern(r"</?[A-Za-z][^<>\n]{0,200}>")
+_CODE_LINE = lazy_pattern(
     r"^[ \t]*(?:[$#>] .*|(?:sudo|apt|apt-get|yum|dnf|pip|npm|git|cd|ls|cat|grep|docker|kubectl|systemctl|curl|wget|import|from|def|class|return|"
     r"if|for|while|else|elif|try|except|public|private|static|var|let|const|function|print|select|insert|update|delete|create|#include)\b"
     r"(?=.*[(){}\[\];=<>|/\-]).*|.*[;{}][ \t]*|[ \t]*//.*|.*\w\([^()]{0,80}\)[ \t]*:?[ \t]*|[\w.\[\]]{1,60} ?[+\-*/]?= ?.*)$",
@@ -28,7 +29,7 @@ def prose(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if not _is_code(line))
 
 
-_SYMBOLS = re.compile(r"[-|/\\{}()\[\]<>$=;*'\"_&#~^+@%]")
+_SYMBOLS = lazy_pattern(r"[-|/\\{}()\[\]<>$=;*'\"_&#~^+@%]")
 
 
 def _is_code(line: str) -> bool:

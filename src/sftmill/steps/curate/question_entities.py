@@ -6,20 +6,21 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from sftmill.text import CJK, Number, is_cjk, normalise, normalise_with_map, numbers, same_value
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.variants import simplified
 
-_CODE = re.compile(
+_CODE = lazy_pattern(
     r"(?<![A-Za-z0-9])(?=[A-Za-z0-9.\-_/+#]*[A-Za-z])(?=[A-Za-z0-9.\-_/+#]*\d)[A-Za-z0-9][A-Za-z0-9.\-_/+#]{0,38}[A-Za-z0-9]"
 )
-_DECADE = re.compile(r"\d+s|\d+(?:st|nd|rd|th)", re.I)
-_LATIN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z'’.&+#\-]{1,39}(?![A-Za-z0-9])")
-_TITLE = re.compile(r"《([^《》]{1,60})》")
-_QUOTED = re.compile(r"“([^“”]{2,30})”|「([^「」]{2,30})」|\"([^\"]{2,40})\"")
-_SIGNS = re.compile(rf"[^\w{CJK}]+|_")
-_HEAD = re.compile(r"(?:中华人民共和国|中華人民共和國)")
+_DECADE = lazy_pattern(r"\d+s|\d+(?:st|nd|rd|th)", re.I)
+_LATIN = lazy_pattern(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z'’.&+#\-]{1,39}(?![A-Za-z0-9])")
+_TITLE = lazy_pattern(r"《([^《》]{1,60})》")
+_QUOTED = lazy_pattern(r"“([^“”]{2,30})”|「([^「」]{2,30})」|\"([^\"]{2,40})\"")
+_SIGNS = lazy_pattern(rf"[^\w{CJK}]+|_")
+_HEAD = lazy_pattern(r"(?:中华人民共和国|中華人民共和國)")
 _SMALL = 12
 """Counts up to a dozen may be the asker's own: which three parts, name two reasons."""
-_COUNTED = re.compile(
+_COUNTED = lazy_pattern(
     r"[个個种種项項条條点點类類步方面部分例款位名大次]|\s*(?:\w+ )?(?:ways?|steps?|types?|kinds?|items?|parts?|reasons?|main|things?|\w+s)\b"
 )
 NAMES = ("ns", "nt")

@@ -8,33 +8,34 @@ from pydantic import Field
 from sftmill.core import Drop, Row, RowStep, question
 from sftmill.steps.curate.question_entities import foreign_entities
 from sftmill.text import CJK, align, count_cjk, deixis, find_control_tokens, length, tokens
+from sftmill.text.lazy import lazy_pattern
 
-_ZH_ASKS = re.compile(
+_ZH_ASKS = lazy_pattern(
     r"什么|什麼|甚么|啥|哪|谁|誰|几[^乎]|幾[^乎]|多少|多[大长長高久远遠深重宽快厚]|如何|怎么|怎麼|怎样|怎樣|为何|為何|何[时時地处處种種人物谓者为為]|"
     r"是否|能否|可否|会否|有无|有無|吗|嗎|呢|(.)不\1|有没有|有沒有|还是|還是"
 )
-_ZH_TELLS_TO = re.compile(
+_ZH_TELLS_TO = lazy_pattern(
     r"^(?:请|請|试|試)|^(?:简述|简要|解释|说明|列举|列出|描述|概述|阐述|比较|指出|写出|分析|总结|归纳|介绍|举例|给出|计算|论述|翻译|判断|识别|设计)"
 )
-_EN_ASKS = re.compile(
+_EN_ASKS = lazy_pattern(
     r"\b(?:what|when|where|which|who|whom|whose|why|how)\b"
     r"|(?:^|[,;:.!?]\s*)(?:is|are|was|were|do|does|did|can|could|may|might|must|should|shall|will|would|has|have|had|am)"
     r"(?:n't)?\b",
     re.IGNORECASE,
 )
-_EN_TELLS_TO = re.compile(
+_EN_TELLS_TO = lazy_pattern(
     r"^(?:please\s+)?(?:describe|explain|list|name|compare|summari[sz]e|give|state|outline|define|identify|tell|show|write|"
     r"calculate|discuss|analy[sz]e|provide|specify|mention|distinguish|translate|suggest|enumerate|recommend)\b",
     re.IGNORECASE,
 )
-_ZH_SENTENCE_VERB = re.compile(r"[是为有在被将应须]|可以|需要|必须|能够")
-_BARE_POINTER = re.compile(
+_ZH_SENTENCE_VERB = lazy_pattern(r"[是为有在被将应须]|可以|需要|必须|能够")
+_BARE_POINTER = lazy_pattern(
     r"^(?:它们?|牠们?|其(?!他|它|中|余|实|次)|此(?!外|后|前|处)|这(?!样)|這(?!樣)|那(?!么|麼)|该(?!不该)|該)"
     r"|^(?!(?-i:IT)\b)(?:it|its|they|their|this|that|these|those|he|she|his|her)\b"
     r"|^(?:what|how|why|when|where) (?:is|are|was|were|do|does|did|can) (?:it|this|that|they|these|those)\b",
     re.IGNORECASE,
 )
-_AFTER_MARK = re.compile(r"[?？][\"'”’）)】\s]*(?P<rest>[^?？]+)$")
+_AFTER_MARK = lazy_pattern(r"[?？][\"'”’）)】\s]*(?P<rest>[^?？]+)$")
 
 ZH_LENGTH = (6, 120)
 """Characters of a Chinese question, least and most."""

@@ -9,8 +9,9 @@ from sftmill.core import Drop, Row, RowStep, answer
 from sftmill.steps.curate.prose import without_fences
 from sftmill.steps.curate.repetition import duplicate_ngram_share, duplicate_share, loop_at_end, top_ngram_share
 from sftmill.text import is_cjk, sentences, tokens
+from sftmill.text.lazy import lazy_pattern
 
-_TABLE_LINE = re.compile(r"^[ \t]*\|.*$", re.M)
+_TABLE_LINE = lazy_pattern(r"^[ \t]*\|.*$", re.M)
 
 # Rae et al. 2021 (arXiv 2112.11446), table A1: greatest share of characters, by n in words.
 _TOP = {2: 0.20, 3: 0.18, 4: 0.16}

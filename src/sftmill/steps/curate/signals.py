@@ -10,9 +10,10 @@ from sftmill.steps.curate.evidence import Place, Source, fit, matter, new_words,
 from sftmill.steps.curate.framing import frame_words
 from sftmill.steps.curate.wording import answers_kind, asked_for
 from sftmill.text import is_cjk, numbers, same_value, sentences
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.variants import simplified
 
-_ASKING = re.compile(
+_ASKING = lazy_pattern(
     "什么时候|什么样|什么|多少|怎么样|怎么|怎样|如何|为何|为什么|何时|何地|何处|何种|"
     "哪一?[个些年种里位天月日家座条项类国]?|谁|几[个年种名位次天]?|多[大长高久远深重]|"
     r"\b(?:who|whom|whose|what|which|when|where|why|how(?: (?:many|much|long|old|far|often|tall|high|large|big))?)\b",
@@ -104,7 +105,7 @@ def read(asked: str, text: str, source: Source, heading: str = "", evidence: str
     )
 
 
-_HEAD = re.compile(r"([^，,：:！!。.；;]{1,40})[，,：:！!]\s*(?=\w|[《「『“\"])")
+_HEAD = lazy_pattern(r"([^，,：:！!。.；;]{1,40})[，,：:！!]\s*(?=\w|[《「『“\"])")
 _FILLER = 8
 """Characters, words counted as two, of a head of an answer that may be mere courtesy or emphasis."""
 
@@ -165,7 +166,7 @@ def _closeness(place: Place, beside: list[tuple[str, float]], source: Source) ->
     return got / total
 
 
-_OF_SORT = re.compile(
+_OF_SORT = lazy_pattern(
     r"(?:什么|哪[一几]?[些个种位条座家项类款部本所间]?|多少|几)([\u4e00-\u9fff]{1,4})|\b(?:what|which|how many)\s+((?:[a-z]+\s+){0,2}[a-z]+)",
     re.I,
 )
@@ -246,8 +247,8 @@ def _gap(words: list[str], held: list[bool]) -> float:
     return min(1.0, longest / 8)
 
 
-_CAPITALS = re.compile(r"(?<=[a-z,] )(?:the )?([A-Z][\w'’-]+)")
-_TITLED = re.compile('[《「『“"]([^《》「」『』“”"]{2,30})[》」』”"]')
+_CAPITALS = lazy_pattern(r"(?<=[a-z,] )(?:the )?([A-Z][\w'’-]+)")
+_TITLED = lazy_pattern('[《「『“"]([^《》「」『』“”"]{2,30})[》」』”"]')
 _NAMES = ("nr", "ns", "nt", "nz")
 
 

@@ -1,15 +1,15 @@
 """A list of words, looked up in texts however they are written: width, case, marks between characters."""
 
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from sftmill.text import is_cjk, normalise_with_map
+from sftmill.text.lazy import lazy_pattern
 
 # What is put between characters to hide a word; stops and commas part words, so they do not count.
 _BETWEEN = frozenset(" \t\u3000*._-~·|/\\+^#@&=`'\"")
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = lazy_pattern(r"[a-z0-9]+")
 LARGEST = 20 * 1024 * 1024
 """Bytes of the largest list that is read."""
 

@@ -5,8 +5,9 @@ from typing import Literal
 
 from sftmill.steps.curate.framing import strip_frame
 from sftmill.text import is_cjk, numbers, tokens
+from sftmill.text.lazy import lazy_pattern
 
-_REFUSAL = re.compile(
+_REFUSAL = lazy_pattern(
     r"(?:资料|材料|文中|原文|文章|文本|上文|本文|给定|提供|段落)[^。，,;；]{0,12}"
     r"(?:未|没有|沒有|并未|并没有|无)(?:明确|具体|直接)?(?:提及|提到|提供|说明|涉及|给出|包含|记载|指出|相关|描述)"
     r"|(?:无法|不能|难以)(?:从[^。，]{0,12})?(?:回答|确定|判断|得知|得出)(?:这个|该|此|您的|你的)?(?:问题|答案|是否)?(?=[。.!！]|$)"
@@ -42,14 +43,14 @@ Asked = Literal["time", "number", "person", "choice", "yes_no", "other"]
 _KINDS: list[tuple[Asked, re.Pattern[str]]] = [
     (
         "choice",
-        re.compile(
+        lazy_pattern(
             r"还是|還是|抑或|二者|兩者|两者|[、和与跟及][^？?]{1,20}(?:之间|之間|中)[^？?]{0,6}(?:哪|谁|誰)|\bor\b",
             re.IGNORECASE,
         ),
     ),
     (
         "time",
-        re.compile(
+        lazy_pattern(
             r"什么时候|什麼時候|何时|何時|何年|何月|哪一?[年天日月]|哪[个個](?:月|年代|世纪|世紀|时期|時期|朝代)|什么(?:年代|时间|日期|时期|朝代)|什麼(?:年代|時間|日期|時期|朝代)|几[年月号点]|幾[年月號點]"
             r"|\bwhen\b|\b(?:what|which) (?:year|date|day|month|century|decade|time|period)\b",
             re.IGNORECASE,
@@ -57,38 +58,38 @@ _KINDS: list[tuple[Asked, re.Pattern[str]]] = [
     ),
     (
         "number",
-        re.compile(
+        lazy_pattern(
             r"多少|(?<!好)几(?!乎|何)|幾(?!乎|何)|多[大长長高久远遠深重宽快]|百分之几"
             r"|\bhow (?:many|much|long|old|far|tall|high|large|big|often|deep|fast|wide)\b"
             r"|\bwhat (?:percent|percentage|number|amount|age|fraction|proportion)\b",
             re.IGNORECASE,
         ),
     ),
-    ("person", re.compile(r"谁|誰|何人|哪一?[位名]|\bwho(?:m|se)?\b", re.IGNORECASE)),
+    ("person", lazy_pattern(r"谁|誰|何人|哪一?[位名]|\bwho(?:m|se)?\b", re.IGNORECASE)),
     (
         "yes_no",
-        re.compile(
+        lazy_pattern(
             r"(?:[吗嗎]|(?<![什怎那这多要])么)\s*[?？]?\s*$|是否|能否|可否|有没有|有沒有|是不是|能不能|可不可以|会不会|要不要|需不需要"
             r"|^(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|had)\b",
             re.IGNORECASE,
         ),
     ),
 ]
-_TIME_WORDS = re.compile(
+_TIME_WORDS = lazy_pattern(
     r"世纪|世紀|[年月日号號天晚晨秋春夏冬]|时期|時期|时代|時代|朝|代|期间|期間|之后|之後|以前|之前|后|後|时|時|初|末|战|戰|紀|纪|前|夜|午|小时|分钟|立即|每"
     r"|\b(?:century|b\.?c|a\.?d|war|during|after|before|until|since|when|spring|summer|autumn|fall|winter|era|period|age|"
     r"january|february|march|april|may|june|july|august|september|october|november|december|daily|weekly|monthly|"
     r"days?|weeks?|months?|years?|hours?|morning|evening|night|noon|immediately|once|every|dynasty|reign|mid|late|early)\b",
     re.IGNORECASE,
 )
-_AMOUNT_WORDS = re.compile(
+_AMOUNT_WORDS = lazy_pattern(
     r"[一二三四五六七八九十百千万萬两兩双雙半零数數多少几幾全无無每]|不限|大量|部分"
     r"|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|half|few|several|"
     r"many|most|all|none|no|some|once|twice|single|double|third|quarter|majority|every|daily|weekly|monthly|annually|"
     r"low|high|large|small|over|more|less|until|indefinitely)\b",
     re.IGNORECASE,
 )
-_ASKS_VALUE = re.compile(
+_ASKS_VALUE = lazy_pattern(
     r"第几|第幾|比例|比率|率|数|數|值|度|量|价|費|费|金额|年份|日期|时间|時間|距离|寿命|范围|間隔|间隔|周期|期限|规格|尺寸|型号|编号|评分|得分|比分|成绩|频次|剂量"
     r"|\b(?:value|rate|ratio|score|date|year|time|number|size|length|height|weight|temperature|price|cost|range|dose|limit|"
     r"population|distance|age|level|interval|period|gauge|frequency|percentage|version|code|address|estimate|record|"

@@ -17,9 +17,10 @@ from sftmill.steps.ingest.formats import READABLE, read
 from sftmill.steps.ingest.parse_pdf import OCR
 from sftmill.steps.ingest.source_table import Judged, find_table, judge, left_out
 from sftmill.text import count_cjk, detect_lang
+from sftmill.text.lazy import lazy_pattern
 
 PATTERNS = tuple(f"**/*{ending}" for ending in (*READABLE, ".zip"))
-_CODE = re.compile(r"^```.*?(?:^```$|\Z)", re.M | re.S)
+_CODE = lazy_pattern(r"^```.*?(?:^```$|\Z)", re.M | re.S)
 _GAP = "\x00pages "
 """What the document of a row begins with that stands for pages without text; no text that is read holds a NUL."""
 

@@ -4,6 +4,8 @@ import codecs
 import re
 from typing import NamedTuple
 
+from sftmill.text.lazy import lazy_pattern
+
 
 class Decoded(NamedTuple):
     """A decoded text, the encoding taken for it, and how many characters could not be read."""
@@ -32,8 +34,8 @@ _COMMON = frozenset(
     "，。、；：？！“”‘’（）《》「」—…　"
 )
 _SAMPLE = 60_000
-_CJK = re.compile("[\u3400-\u9fff]")
-_STRANGE = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f\uac00-\ud7af\u0400-\u04ff]")
+_CJK = lazy_pattern("[\u3400-\u9fff]")
+_STRANGE = lazy_pattern("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f\uac00-\ud7af\u0400-\u04ff]")
 
 
 def decode(data: bytes, declared: str | None = None) -> Decoded:
@@ -128,12 +130,12 @@ def _by_line(data: bytes, whole: Decoded) -> Decoded:
     return Decoded(text, "+".join(sorted(used)) or whole.encoding, damaged)
 
 
-_LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_LINE_ENDS = lazy_pattern("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # Controls, invisible spaces and direction marks; joiners (U+200C, U+200D) stay, emoji and scripts need them.
-_CONTROLS = re.compile(
+_CONTROLS = lazy_pattern(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
 )
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = lazy_pattern("[\ud800-\udfff]")
 
 
 def clean(text: str) -> str:

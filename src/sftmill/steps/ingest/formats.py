@@ -13,6 +13,7 @@ from sftmill.steps.ingest.parse_pdf import OCR, parse_pdf
 from sftmill.steps.ingest.parse_table import parse_csv, parse_workbook
 from sftmill.steps.ingest.parse_text import parse_text
 from sftmill.steps.ingest.sections import Block, Section, gather
+from sftmill.text.lazy import lazy_pattern
 
 DAMAGE = 0.01
 """Share of unreadable characters above which a file is not used."""
@@ -79,8 +80,8 @@ _MAGIC = [
     (b"PAR1", "a Parquet table; save it as csv or xlsx"),
     (b"SQLite format 3\0", "a database; export its texts as csv"),
 ]
-_LOOKS_LIKE_HTML = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype\s+html|html)\b", re.I)
-_LOOKS_LIKE_TABLE = re.compile(r"\s*<(?:!doctype\s+html|html|head|meta|table|style|body)\b", re.I)
+_LOOKS_LIKE_HTML = lazy_pattern(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype\s+html|html)\b", re.I)
+_LOOKS_LIKE_TABLE = lazy_pattern(r"\s*<(?:!doctype\s+html|html|head|meta|table|style|body)\b", re.I)
 
 
 class Document(NamedTuple):

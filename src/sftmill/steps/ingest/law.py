@@ -1,29 +1,29 @@
 """The articles of a law or contract: where each begins and ends, its paragraphs (款) and their items (项)."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sftmill.text import chinese_value
+from sftmill.text.lazy import lazy_pattern
 
 Number = tuple[int, int]
 """Number of an article and of what was put in behind it: 第一百二十条之一 is (120, 1), Article 5a is (5, 1)."""
 
 NUMERAL = r"[〇零一二三四五六七八九十百千两\d]{1,8}"
-_ZH_HEAD = re.compile(
+_ZH_HEAD = lazy_pattern(
     rf"[ \t　]*(第\s?({NUMERAL})\s?条(?:之([一二三四五六七八九十]{{1,3}}))?)"
     r"(?:(?=[\s　:：【（(])|$|(?=[\u4e00-\u9fff])(?!第|至|、|和|或|及|与|规定|所[列述称指规]|的|中|款|项|件))"
 )
-_EN_HEAD = re.compile(
+_EN_HEAD = lazy_pattern(
     r"[ \t]*((Article|ARTICLE|Section|SECTION|Rule|RULE|§)\s?(\d{1,4})([A-Za-z]?))(?![\w(])"
     r"(?=\s*$|[.:]\s|\.$|\s*[—–:]|\s+-\s|\s+[A-Z“\"\[])"
 )
-_ZH_ITEM = re.compile(r"[ \t　]*(?:[（(]([一二三四五六七八九十]{1,3})[）)]|([㈠-㈩])|([①-⑳]))")
-_EN_ITEM = re.compile(r"[ \t]*\(([a-z]{1,5})\)\s")
-COUNTED = re.compile(r"[ \t　]*[（(]?(\d{1,2})(?:[）)]\s?|[.．、]\s?(?!\d))")
+_ZH_ITEM = lazy_pattern(r"[ \t　]*(?:[（(]([一二三四五六七八九十]{1,3})[）)]|([㈠-㈩])|([①-⑳]))")
+_EN_ITEM = lazy_pattern(r"[ \t]*\(([a-z]{1,5})\)\s")
+COUNTED = lazy_pattern(r"[ \t　]*[（(]?(\d{1,2})(?:[）)]\s?|[.．、]\s?(?!\d))")
 """The mark of a numbered paragraph: 1. or (1)."""
-_CHAPTER = re.compile(
+_CHAPTER = lazy_pattern(
     rf"[ \t　]*(?:第\s?{NUMERAL}\s?(?:分?编|章|节|部分|篇)(?![的、和或至])|附\s?则\s*$|附\s?[件录表]|"
     r"(?:CHAPTER|Chapter|PART|Part|TITLE|Title|ANNEX|Annex|Schedule|SCHEDULE)\s+[\dIVXLC]+\b)"
 )

@@ -1,6 +1,5 @@
 """The text that the articles of a law cite, from the same document or from elsewhere in the law."""
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -9,13 +8,14 @@ from sftmill.core import Row
 from sftmill.steps.ingest.law import COUNTED, Article, Clause, Number, articles
 from sftmill.steps.ingest.law_references import Place, Reference, Target, references
 from sftmill.text import length
+from sftmill.text.lazy import lazy_pattern
 
 Span = tuple[int, int]
 Elsewhere = Mapping[Number, tuple[str, Article]]
 """Articles of the same law that another text holds: that text, and the article in it."""
 
 
-_NAMES_A_LAW = re.compile(
+_NAMES_A_LAW = lazy_pattern(
     r"(?:法|法典|条例|规定|办法|细则|规则|解释|章程|公约|协定|决定|准则|合同|协议|制度|Act|Code|Law|Regulation|Directive|"
     r"Convention|Agreement|Contract)(?:[（(][^（）()]{1,30}[）)])?\Z"
 )

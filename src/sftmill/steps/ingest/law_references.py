@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sftmill.steps.ingest.law import NUMERAL, Number, number_of
 from sftmill.text import chinese_value
+from sftmill.text.lazy import lazy_pattern
 
 WIDEST = 60
 """Articles of the widest range that is followed."""
@@ -15,18 +16,18 @@ _RULES = (
     "合同|意见|纲要|宪法|规程|约定|大纲|守则|议定书|法律|法规"
 )
 _LISTED = rf"[（(]?{NUMERAL}[）)]?(?:\s?[、和及与或至到—–~～-]\s?第?\s?[（(]?{NUMERAL}[）)]?){{0,12}}"
-_ONE = re.compile(rf"([至到—–~～-])?\s?第?\s?[（(]?({NUMERAL})")
-_ATOM = re.compile(
+_ONE = lazy_pattern(rf"([至到—–~～-])?\s?第?\s?[（(]?({NUMERAL})")
+_ATOM = lazy_pattern(
     rf"(?P<own>本(?:{_RULES}))(?![人定])|(?P<other>[该同](?:法|条例|办法|公约)(?!人))"
     rf"|第\s?(?P<article>{_LISTED})\s?条(?!件|款)(?:之(?P<behind>[一二三四五六七八九十]{{1,3}}))?"
     rf"|第\s?(?P<clause>{_LISTED})\s?款(?!项)|第\s?(?P<item>{_LISTED})\s?项(?!目)"
     r"|(?<![提此])(?:前|上)(?P<count>[一二两三四五六七八九])?(?P<before>款(?!项)|条(?!件|款|例)|项(?!目))"
     r"|(?P<this>本(?:条(?!例|件|款)|款(?!项)))|(?P<stop>[。；;！？\n])"
 )
-_CHAIN = re.compile(r"[\s、，和与及或以者并同]{0,4}\Z")
-_RANGE = re.compile(r"\s?[至到—–~～-]{1,2}\s?\Z")
-_BOOK = re.compile(r"《([^《》]{1,60})》(?:[（(][^（）()]{1,40}[）)])?\s?\Z")
-_BARE = re.compile(rf"[\u4e00-\u9fff]{{0,20}}?(?:{_RULES})\s?\Z")
+_CHAIN = lazy_pattern(r"[\s、，和与及或以者并同]{0,4}\Z")
+_RANGE = lazy_pattern(r"\s?[至到—–~～-]{1,2}\s?\Z")
+_BOOK = lazy_pattern(r"《([^《》]{1,60})》(?:[（(][^（）()]{1,40}[）)])?\s?\Z")
+_BARE = lazy_pattern(rf"[\u4e00-\u9fff]{{0,20}}?(?:{_RULES})\s?\Z")
 _RULE_ENDS = frozenset(rule[-1] for rule in _RULES.split("|"))
 _NATION = "中华人民共和国"
 
@@ -214,23 +215,23 @@ def _generic(name: str) -> bool:
 
 
 _EN_NUMBER = r"\d{1,4}[a-z]?(?![\w.]*\d)"
-_EN_ARTICLE = re.compile(
+_EN_ARTICLE = lazy_pattern(
     rf"\b(?P<word>Articles?|Sections?|Rules?|articles?|sections?)\s(?P<first>{_EN_NUMBER})(?P<parts>(?:\(\w{{1,4}}\)){{0,3}})"
     rf"(?:,?\sparagraphs?\s(?P<clause>\d{{1,2}}))?(?:,?\spoints?\s\((?P<point>[a-z])\))?"
     rf"(?P<more>(?:(?:,\s|,?\s(?:and|or|to)\s|\s?[–-]\s?)(?:and\s|or\s)?(?:Articles?\s)?{_EN_NUMBER}(?:\(\w{{1,4}}\)){{0,3}}){{0,12}})"
 )
-_EN_MORE = re.compile(
+_EN_MORE = lazy_pattern(
     rf"(?P<to>\bto\s|[–-])?\s?(?:Articles?\s)?(?P<number>{_EN_NUMBER})(?P<parts>(?:\(\w{{1,4}}\)){{0,3}})"
 )
-_EN_OF = re.compile(r"\sof\s(?:(this|the present|these|Chapter|Part|Title)\b|(?:the\s|that\s|said\s)?(?=[A-Z“\"]))")
-_EN_LAW = re.compile(r"\s[A-Z]{3,8}\b|\sthereof\b|\sof (?:that|the said|the latter)\b")
-_EN_CLAUSE = re.compile(
+_EN_OF = lazy_pattern(r"\sof\s(?:(this|the present|these|Chapter|Part|Title)\b|(?:the\s|that\s|said\s)?(?=[A-Z“\"]))")
+_EN_LAW = lazy_pattern(r"\s[A-Z]{3,8}\b|\sthereof\b|\sof (?:that|the said|the latter)\b")
+_EN_CLAUSE = lazy_pattern(
     r"\b(?:paragraphs?|subsections?|subparagraphs?)\s(?:\(?(?P<first>\d{1,2})\)?)"
     r"(?:(?P<link>,\s|,?\s(?:and|or|to)\s|\s?[–-]\s?)\(?(?P<second>\d{1,2})\)?)?(?!\.\d)"
     r"(?:,?\s(?:point|items?|letter)\s\((?P<point>[a-z])\))?"
 )
-_EN_POINT = re.compile(r"\b[Pp]oints?\s\((?P<point>[a-z])\)\sof\s\Z")
-_EN_BEFORE = re.compile(
+_EN_POINT = lazy_pattern(r"\b[Pp]oints?\s\((?P<point>[a-z])\)\sof\s\Z")
+_EN_BEFORE = lazy_pattern(
     r"\bthe\s(?:preceding|previous|foregoing|above)\s(?:(?P<count>two|three|four)\s)?"
     r"(?P<what>paragraphs?|subsections?|[Aa]rticles?|[Ss]ections?)\b"
 )

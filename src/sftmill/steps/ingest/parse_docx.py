@@ -10,12 +10,13 @@ from sftmill.steps.ingest.docx_numbers import Numbering
 from sftmill.steps.ingest.pipe_table import pipe_table
 from sftmill.steps.ingest.sections import Block, collapse
 from sftmill.steps.ingest.zip_guard import guard
+from sftmill.text.lazy import lazy_pattern
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_HEADING = re.compile(r"(?:heading|标题|標題|überschrift|titre)\s*(\d)(?:\s*(?:char|字符))?\Z", re.I)
-_TITLE = re.compile(r"(?:title|标题|標題|文档标题|书名|主标题)\Z", re.I)
+_HEADING = lazy_pattern(r"(?:heading|标题|標題|überschrift|titre)\s*(\d)(?:\s*(?:char|字符))?\Z", re.I)
+_TITLE = lazy_pattern(r"(?:title|标题|標題|文档标题|书名|主标题)\Z", re.I)
 _LEFT_OUT = frozenset(_W + name for name in ("del", "moveFrom", "instrText", "delText", "delInstrText", "rPr", "pPr"))
 DEEPEST = 40
 """Levels of elements within a paragraph, and of tables within tables, that are followed."""
@@ -175,7 +176,7 @@ class _Reader:
         return [text, *[""] * (span - 1)]
 
 
-_ITEM = re.compile(r"\s*(?:-|[(（]?[\da-zA-Z]{1,4}[.)）])\s")
+_ITEM = lazy_pattern(r"\s*(?:-|[(（]?[\da-zA-Z]{1,4}[.)）])\s")
 
 
 def _line(text: str) -> str:

@@ -5,6 +5,7 @@ import re
 from selectolax.lexbor import LexborHTMLParser
 
 from sftmill.steps.ingest.sections import Block, collapse, needs_space
+from sftmill.text.lazy import lazy_pattern
 
 _LEFT_OUT = frozenset(
     str.split(
@@ -26,8 +27,8 @@ _BLOCKS = frozenset(
         "tfoot tr td th caption form fieldset address details summary center hr pre h1 h2 h3 h4 h5 h6 legend noframes"
     )
 )
-_SPACE = re.compile(r"\s+")
-_CHARSET = re.compile(
+_SPACE = lazy_pattern(r"\s+")
+_CHARSET = lazy_pattern(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{2,20})|<\?xml[^>]{0,100}?encoding=[\"']([\w-]{2,20})", re.I
 )
 
@@ -51,7 +52,7 @@ def parse_html(text: str) -> tuple[str, list[Block]]:
 
 _DEEPEST = 500
 """Levels of nested containers that are kept, as browsers do; the parser's time grows with their square."""
-_CONTAINER = re.compile(
+_CONTAINER = lazy_pattern(
     r"<(/?)(?:div|section|article|main|table|tbody|thead|tr|td|th|ul|ol|dl|blockquote|span|font|center|form|fieldset|"
     r"details|figure|pre|a|b|i|u|em|strong|small|big|code|tt|sup|sub|body|aside|header)\b[^>]{0,2000}>",
     re.I,

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 from sftmill.steps.ingest.parse_html import parse_html
 from sftmill.steps.ingest.sections import Block, collapse, join_lines
+from sftmill.text.lazy import lazy_pattern
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-_FRONT_MATTER = re.compile(r"\A---\n(.{0,20000}?)\n(?:---|\.\.\.)\n", re.S)
-_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.M)
+_FRONT_MATTER = lazy_pattern(r"\A---\n(.{0,20000}?)\n(?:---|\.\.\.)\n", re.S)
+_TITLE = lazy_pattern(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.M)
 
 
 def parse_markdown(text: str) -> tuple[str, list[Block]]:

@@ -1,6 +1,5 @@
 """PDF with a text layer -> blocks; what has no text is told, page by page."""
 
-import re
 from typing import Any, NamedTuple
 
 from sftmill.core import Drop
@@ -9,6 +8,7 @@ from sftmill.steps.ingest.pdf_page import PageText, read_page
 from sftmill.steps.ingest.pdf_text import blocks_of
 from sftmill.steps.ingest.pdf_titles import Mark
 from sftmill.steps.ingest.sections import Block, collapse
+from sftmill.text.lazy import lazy_pattern
 
 MOST_PAGES = 20_000
 """Pages of the longest file that is read."""
@@ -20,7 +20,9 @@ OCR = "the step `scans` (extra `ocr`) reads pictures of pages"
 EXTRACTION = 1 << 4
 """The permission to take text out (ISO 32000-1, table 22: bit 5)."""
 
-_BORING = re.compile(r"(?i)\A(?:microsoft \w+ - |untitled|无标题|document\d*\Z|.{0,80}\.(?:docx?|indd|tex|wps|pdf)\Z)")
+_BORING = lazy_pattern(
+    r"(?i)\A(?:microsoft \w+ - |untitled|无标题|document\d*\Z|.{0,80}\.(?:docx?|indd|tex|wps|pdf)\Z)"
+)
 
 
 class PdfText(NamedTuple):

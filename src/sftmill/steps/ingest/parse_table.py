@@ -13,6 +13,7 @@ from sftmill.sheets import read_workbook
 from sftmill.steps.ingest.pipe_table import pipe_table
 from sftmill.steps.ingest.sections import Block, collapse
 from sftmill.steps.ingest.zip_guard import guard
+from sftmill.text.lazy import lazy_pattern
 
 MOST_CELLS = 20_000_000
 """Cells that the area of a sheet may span; more is one stray cell far away, or made to fill the memory."""
@@ -21,10 +22,10 @@ ROWS = 2000
 LONG = 120
 """Characters of an average row's longest cell from which on rows are texts rather than a table."""
 _HEADER_WITHIN = 12
-_NAMES = re.compile(r"(?:sheet|工作表|表)\s?\d{0,3}\Z", re.I)
-_NUMBER = re.compile(r"[-+(（]?[¥$€]?\d[\d,.\s]*[%％)）]?\Z")
-_REFERENCE = re.compile(rb'<(?:\w{1,8}:)?c\b[^>]{0,200}?\br="([A-Z]{1,3})(\d{1,7})"')
-_REPEATED = re.compile(rb'number-(columns|rows)-repeated="(\d{1,9})"')
+_NAMES = lazy_pattern(r"(?:sheet|工作表|表)\s?\d{0,3}\Z", re.I)
+_NUMBER = lazy_pattern(r"[-+(（]?[¥$€]?\d[\d,.\s]*[%％)）]?\Z")
+_REFERENCE = lazy_pattern(rb'<(?:\w{1,8}:)?c\b[^>]{0,200}?\br="([A-Z]{1,3})(\d{1,7})"')
+_REPEATED = lazy_pattern(rb'number-(columns|rows)-repeated="(\d{1,9})"')
 _DELIMITERS = (",", "\t", ";", "|")
 
 

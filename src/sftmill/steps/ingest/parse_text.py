@@ -6,31 +6,37 @@ from collections import Counter
 
 from sftmill.steps.ingest.sections import Block, collapse, is_contents_line, join_lines
 from sftmill.text import length
+from sftmill.text.lazy import lazy_pattern
 
 _DIGITS = "[〇零一二三四五六七八九十百千两\\d]{1,6}"
 # Headings that say what they are, by level.
 _NAMED: list[tuple[int, re.Pattern[str]]] = [
-    (3, re.compile(rf"第\s?{_DIGITS}\s?分编")),
+    (3, lazy_pattern(rf"第\s?{_DIGITS}\s?分编")),
     (
         2,
-        re.compile(
+        lazy_pattern(
             rf"第\s?{_DIGITS}\s?[编卷部篇](?![分门位])|卷{_DIGITS}\b|(?:PART|Part|BOOK|Book) (?:\d+|[IVXLC]+)\b"
         ),
     ),
-    (4, re.compile(rf"第\s?{_DIGITS}\s?章|(?:CHAPTER|Chapter) (?:\d+|[IVXLC]+)\b|(?:APPENDIX|Appendix) [A-Z\d]\b")),
-    (5, re.compile(rf"第\s?{_DIGITS}\s?[节節]|(?:SECTION|Section) \d+\b")),
-    (4, re.compile(r"(?:附则|附录|前言|序言|序|绪论|引言|结语|后记|跋|参考文献)\Z")),
-    (4, re.compile(r"(?i:preface|foreword|introduction|contents|index|bibliography|glossary|conclusions?|abstract)\Z")),
+    (4, lazy_pattern(rf"第\s?{_DIGITS}\s?章|(?:CHAPTER|Chapter) (?:\d+|[IVXLC]+)\b|(?:APPENDIX|Appendix) [A-Z\d]\b")),
+    (5, lazy_pattern(rf"第\s?{_DIGITS}\s?[节節]|(?:SECTION|Section) \d+\b")),
+    (4, lazy_pattern(r"(?:附则|附录|前言|序言|序|绪论|引言|结语|后记|跋|参考文献)\Z")),
+    (
+        4,
+        lazy_pattern(
+            r"(?i:preface|foreword|introduction|contents|index|bibliography|glossary|conclusions?|abstract)\Z"
+        ),
+    ),
 ]
-_NUMBERED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){1,4})[.、\s]\s*\S|(\d{1,2})\s+\S")
-_CHINESE_NUMBERED = re.compile(r"[一二三四五六七八九十]{1,3}、\s*\S")
-_TAGGED = re.compile(r"<(目录|篇名|卷名|书名)>\s*(.*)\Z")
-_RULE = re.compile(r"(?:={3,}|-{3,}|~{3,}|\*{3,}|_{3,})\Z")
-_MARKDOWN = re.compile(r"(#{1,6})\s+(\S.*)\Z")
+_NUMBERED = lazy_pattern(r"(\d{1,3}(?:\.\d{1,3}){1,4})[.、\s]\s*\S|(\d{1,2})\s+\S")
+_CHINESE_NUMBERED = lazy_pattern(r"[一二三四五六七八九十]{1,3}、\s*\S")
+_TAGGED = lazy_pattern(r"<(目录|篇名|卷名|书名)>\s*(.*)\Z")
+_RULE = lazy_pattern(r"(?:={3,}|-{3,}|~{3,}|\*{3,}|_{3,})\Z")
+_MARKDOWN = lazy_pattern(r"(#{1,6})\s+(\S.*)\Z")
 _ENDS = "。！？；：，、,;:!?…."
 _FINAL = "。！？；：.!?;:"
 _CLOSED = "”’」』）)】》\"'"
-_ITEM = re.compile(
+_ITEM = lazy_pattern(
     rf"(?:[-*•·●○▪◆■□]\s|[(（]{_DIGITS}[)）]|[①-⑳]|\d{{1,2}}[.、)）]\s?\D|第{_DIGITS}[条條]|[一二三四五六七八九十]{{1,3}}、)"
 )
 _WEAK = 10
@@ -200,7 +206,7 @@ def _unlist(blocks: list[Block]) -> list[Block]:
     return out
 
 
-_FIRST = re.compile(r"第\s?[一1]\s?(?:分?编|章|篇|卷|部)|(?:Chapter|CHAPTER|Part|PART) (?:1|I)\b")
+_FIRST = lazy_pattern(r"第\s?[一1]\s?(?:分?编|章|篇|卷|部)|(?:Chapter|CHAPTER|Part|PART) (?:1|I)\b")
 
 
 def _titled(blocks: list[Block]) -> list[Block]:

@@ -8,15 +8,16 @@ from typing import NamedTuple
 from sftmill.steps.ingest.law import Article, Clause, articles
 from sftmill.steps.ingest.tables import Table, caption_of, table_of
 from sftmill.text import length, sentences
+from sftmill.text.lazy import lazy_pattern
 
 # What a cut before a unit costs; an unfilled passage costs up to 10, one under the minimum 40 more.
 _AT_HEADING, _AT_ARTICLE, _AT_PARAGRAPH, _AT_LINE, _AT_SENTENCE, _IN_CODE = 0.0, 0.5, 2.0, 4.0, 12.0, 16.0
 _AFTER_LEAD_IN, _AFTER_HEADING = 30.0, 1000.0
 _SMALL = 40.0
 
-_BLANK = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
-_FENCE = re.compile(r"^(?:```|~~~)", re.M)
-_CLAUSE = re.compile(r"[，、,;；：:\s]")
+_BLANK = lazy_pattern(r"\n[ \t]*(?:\n[ \t]*)+")
+_FENCE = lazy_pattern(r"^(?:```|~~~)", re.M)
+_CLAUSE = lazy_pattern(r"[，、,;；：:\s]")
 _LEADS_IN = ("：", ":", "如下。", "如下", "如下所示。", "下列。", "as follows.", "the following.", "shown below.")
 _ENDS = "。！？；：，、.!?;:,…”’」』）)】》|"
 

@@ -4,15 +4,16 @@ import re
 from collections import Counter, defaultdict
 
 from sftmill.steps.ingest.pdf_page import TABLE, Line, PageText
+from sftmill.text.lazy import lazy_pattern
 
-_NUMBER = re.compile(r"\d{1,5}")
-_ROMAN = re.compile(r"\b[ivxlcdm]{1,7}\b", re.I)
-_PAGE_NUMBER = re.compile(
+_NUMBER = lazy_pattern(r"\d{1,5}")
+_ROMAN = lazy_pattern(r"\b[ivxlcdm]{1,7}\b", re.I)
+_PAGE_NUMBER = lazy_pattern(
     r"[-–—·.\s]*(?:第\s?)?(?:(?:page|p\.)\s?)?(\d{1,4}|[ivxlcdm]{1,7}|[〇零一二三四五六七八九十百]{1,5})\s?页?"
     r"(?:\s?(?:/|of|，?\s?共|,)\s?\d{1,4}\s?页?)?[-–—·.\s]*\Z",
     re.I,
 )
-_SURE_NUMBER = re.compile(
+_SURE_NUMBER = lazy_pattern(
     r"[-–—·]\s?\d{1,4}\s?[-–—·]\Z|第\s?\d{1,4}\s?页|page\s\d{1,4}\b|\d{1,4}\s?(?:/|of)\s?\d{1,4}\Z", re.I
 )
 HEAD_ZONE = 4

@@ -2,7 +2,6 @@
 
 import ctypes
 import math
-import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sftmill.steps.ingest.pdf_rules import Edges, Grid, Rule, find_grids
 from sftmill.steps.ingest.sections import keeps_space
+from sftmill.text.lazy import lazy_pattern
 
 MOST_CHARACTERS = 200_000
 """Characters of a page that are looked at; a drawing made of text has more, a page to read never."""
@@ -22,7 +22,7 @@ _SOFT_HYPHEN = "\u00ad"
 # What PDFium gives for a hyphen at a line's end, and the character itself.
 _HYPHENS = frozenset((0x02, 0xFFFE, 0xAD))
 # Ligatures, and the radicals and compatibility forms that fonts name in place of the usual ideographs.
-_FOLDED = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf\uf900-\ufaff]")
+_FOLDED = lazy_pattern("[\ufb00-\ufb06\u2e80-\u2fdf\uf900-\ufaff]")
 
 
 class Segment(NamedTuple):

@@ -1,16 +1,16 @@
 """A page of a PDF -> its lines in reading order, from the characters and their boxes."""
 
-import re
 from typing import Any, NamedTuple
 
 from sftmill.steps.ingest.pdf_letters import CELL_GAP, Segment, read_letters
 from sftmill.steps.ingest.pdf_rules import Grid, fill_grid
 from sftmill.steps.ingest.pipe_table import pipe_table
 from sftmill.steps.ingest.sections import collapse, keeps_space
+from sftmill.text.lazy import lazy_pattern
 
 MOST_SEGMENTS = 5000
 """Pieces of lines above which a page is a drawing or a vast table, and no columns are looked for."""
-_MARK = re.compile(r"(?:[-*•·●○▪◆■□–‣◦➢✓]|[(（]?[\dA-Za-z〇一二三四五六七八九十]{1,3}[)）.、])\Z")
+_MARK = lazy_pattern(r"(?:[-*•·●○▪◆■□–‣◦➢✓]|[(（]?[\dA-Za-z〇一二三四五六七八九十]{1,3}[)）.、])\Z")
 
 
 class Line(NamedTuple):

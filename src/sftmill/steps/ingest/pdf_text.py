@@ -1,26 +1,26 @@
 """The lines of a PDF's pages -> blocks: lines joined to paragraphs, lists, code and tables, under their titles."""
 
-import re
 from collections import defaultdict
 
 from sftmill.steps.ingest.pdf_page import TABLE, Line
 from sftmill.steps.ingest.pdf_titles import Mark, Shape, find_marks, heading_by_size, shape_of
 from sftmill.steps.ingest.sections import Block, is_contents_line, join_lines
 from sftmill.text import CJK
+from sftmill.text.lazy import lazy_pattern
 
-_ITEM = re.compile(
+_ITEM = lazy_pattern(
     r"(?:[-*•·●○▪◆■□–‣◦➢✓]\s|[(（][\dA-Za-z〇一二三四五六七八九十百]{1,4}[)）]|[①-⑳]|\d{1,2}[.、)）]\s?[^\d\s]|"
     r"第\s?[〇零一二三四五六七八九十百千\d]{1,8}\s?[条條]|[一二三四五六七八九十]{1,3}、|[A-Za-z][.)]\s)"
 )
-_CAPTION = re.compile(
+_CAPTION = lazy_pattern(
     r"(?:表|图|圖|附表|附图|Table|TABLE|Figure|Fig\.)\s?[\dA-Z〇一二三四五六七八九十][\d.\-–一二三四五六七八九十]{0,8}"
 )
-_BULLET = re.compile(r"(?:[-*•·●○▪◆■□–‣◦➢✓]|[(（]?\d{1,2}[.)）])\s")
+_BULLET = lazy_pattern(r"(?:[-*•·●○▪◆■□–‣◦➢✓]|[(（]?\d{1,2}[.)）])\s")
 RECENT = 40
 """Lines of the paragraph at hand whose margins are looked at."""
 _FINAL = "。！？；：.!?;:…"
 _CLOSING = "”’」』）)】》\"'"
-_CHINESE = re.compile(f"[{CJK}]")
+_CHINESE = lazy_pattern(f"[{CJK}]")
 
 
 def blocks_of(pages: list[list[Line]], outline: list[Mark]) -> list[Block]:
@@ -241,7 +241,7 @@ class _Writer:
             self.out += [Block(" ".join(row), 0, page) for row in rows]
 
 
-_NOTE = re.compile(r"(?:[*†‡§①-⑳]|[\[［【〔(（]?\d{1,3}[\]］】〕)）]?)\s?\S")
+_NOTE = lazy_pattern(r"(?:[*†‡§①-⑳]|[\[［【〔(（]?\d{1,3}[\]］】〕)）]?)\s?\S")
 
 
 def _is_caption(line: Line) -> bool:

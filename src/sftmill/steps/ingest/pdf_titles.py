@@ -9,8 +9,9 @@ from sftmill.steps.ingest.parse_text import heading_level
 from sftmill.steps.ingest.pdf_page import TABLE, Line
 from sftmill.steps.ingest.sections import is_contents_line, join_lines
 from sftmill.text import CJK
+from sftmill.text.lazy import lazy_pattern
 
-_CHINESE = re.compile(f"[{CJK}]")
+_CHINESE = lazy_pattern(f"[{CJK}]")
 _NOT_CLOSED = "。；，、：,;"
 BIGGER = 1.1
 """Letter size, in body sizes, from which a short line is a heading."""

@@ -44,6 +44,7 @@ class PersonalData(RowStep):
 
     may_read: ClassVar[tuple[str, ...]] = ("lang", "messages", "masked", *_TEXTS, *_LISTS)
     writes: ClassVar[tuple[str, ...]] = ("masked",)
+    quick: ClassVar[bool] = True
     tallies: ClassVar[tuple[str, ...]] = ("masked",)
 
     kinds: tuple[Kind, ...] = (

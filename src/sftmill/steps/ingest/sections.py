@@ -1,10 +1,10 @@
 """What a parser makes of a file: blocks in order, gathered into sections under their headings."""
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from sftmill.text import CJK, count_cjk, length
+from sftmill.text.lazy import lazy_pattern
 
 
 class Block(NamedTuple):
@@ -31,13 +31,13 @@ class Section(NamedTuple):
 SMALL = 60
 """Characters (or half as many words) below which a section joins its neighbour."""
 
-_SPACES = re.compile(r"[^\S\n]+")
+_SPACES = lazy_pattern(r"[^\S\n]+")
 _MARKS = "，。、；：？！“”‘’（）《》「」『』【】〔〕…—"
 _AMBIGUOUS = "“”‘’…—"
 """Marks of both languages."""
-_CHINESE = re.compile(f"[{CJK}{_MARKS}]")
+_CHINESE = lazy_pattern(f"[{CJK}{_MARKS}]")
 # 第一章 总则 ........ 12, or a line that is only a link's text and a page number
-_CONTENTS_LINE = re.compile(r"[^\n]{0,80}?(?:[.．·…‥\-_]{4,}|(?:[.．·…] ){3,}|\t| {3,})\s?[(（]?\d{1,4}[)）]?\Z")
+_CONTENTS_LINE = lazy_pattern(r"[^\n]{0,80}?(?:[.．·…‥\-_]{4,}|(?:[.．·…] ){3,}|\t| {3,})\s?[(（]?\d{1,4}[)）]?\Z")
 
 
 def collapse(text: str) -> str:

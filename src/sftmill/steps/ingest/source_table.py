@@ -11,6 +11,7 @@ from sftmill.columns import SENSITIVITIES
 from sftmill.core import Drop
 from sftmill.steps.ingest.decoding import clean, decode
 from sftmill.steps.ingest.parse_table import csv_rows, read_cells
+from sftmill.text.lazy import lazy_pattern
 
 NAMES = ("sources.xlsx", "sources.csv")
 """Names under which the table is found in the folder."""
@@ -25,11 +26,11 @@ _COLUMNS = {
 }
 _COLUMN_OF = {name: column for column, names in _COLUMNS.items() for name in re.findall(r"\S+", names)}
 _LEVELS = {"公开": "public", "内部": "internal", "秘密": "secret", "机密": "secret", "绝密": "secret", "保密": "secret"}
-_DAY = re.compile(
+_DAY = lazy_pattern(
     r"(\d{4})\s?(?:[-/.]|年)\s?(\d{1,2})\s?(?:[-/.]|月)\s?(\d{1,2})\s?日?(?:[T\s]\d{1,2}:\d{2}(?::\d{2})?)?\Z"
 )
-_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})\Z")
-_SERIAL = re.compile(r"[2-7]\d{4}\Z")
+_COMPACT = lazy_pattern(r"(\d{4})(\d{2})(\d{2})\Z")
+_SERIAL = lazy_pattern(r"[2-7]\d{4}\Z")
 _EXCEL_EPOCH = date(1899, 12, 30)
 """Day 0 of Excel's serial numbers from March 1900 on (the year 1900 is a leap year there)."""
 

@@ -1,6 +1,5 @@
 """Cut documents into passages that a model can be asked about."""
 
-import re
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -11,8 +10,9 @@ from sftmill.steps.ingest.law_context import LawText, as_context, titles_of
 from sftmill.steps.ingest.passages import Passage, cut
 from sftmill.steps.ingest.sections import is_contents_line
 from sftmill.text import length
+from sftmill.text.lazy import lazy_pattern
 
-_URL = re.compile(r"(?:https?|ftp)://[^\s)>\]，。]{1,2000}|\]\([^)\s]{1,2000}\)")
+_URL = lazy_pattern(r"(?:https?|ftp)://[^\s)>\]，。]{1,2000}|\]\([^)\s]{1,2000}\)")
 
 
 class Split(RowStep):

@@ -1,20 +1,21 @@
 """Tables in the text of a document: their rows, their header and their caption."""
 
-import re
 from typing import NamedTuple
+
+from sftmill.text.lazy import lazy_pattern
 
 Span = tuple[int, int]
 
 _DASHES = r"\s*(?::-+:?|-+:|-{2,})\s*"
-_RULE = re.compile(rf"\s*\|?{_DASHES}(?:[|+]{_DASHES})*\|?\s*\Z")
-_GAP = re.compile(r"\S(?: {2,}|\t)\S")
-_COLUMNS = re.compile(r"\s*\|\s*|\t+| {2,}")
-_CAPTION = re.compile(
+_RULE = lazy_pattern(rf"\s*\|?{_DASHES}(?:[|+]{_DASHES})*\|?\s*\Z")
+_GAP = lazy_pattern(r"\S(?: {2,}|\t)\S")
+_COLUMNS = lazy_pattern(r"\s*\|\s*|\t+| {2,}")
+_CAPTION = lazy_pattern(
     r"(?:续?表|附表|Table|TABLE|Tab\.|Exhibit|Schedule)\s?[\dA-Z一二三四五六七八九十]{1,4}(?:[-.–—·]\s?\d{1,3}){0,3}(?![\d%])"
 )
-_UNIT = re.compile(r"[（(]?(?:单位|金额单位|币种|Unit|In |in )[^\n|]{1,30}\Z")
+_UNIT = lazy_pattern(r"[（(]?(?:单位|金额单位|币种|Unit|In |in )[^\n|]{1,30}\Z")
 _LONGEST_CAPTION = 120
-_NUMBER = re.compile(r"[-+(（]?[¥$€]?\d[\d,.]*\s?[%％)）]?(?:\s?[\u4e00-\u9fffA-Za-z]{1,2})?\Z")
+_NUMBER = lazy_pattern(r"[-+(（]?[¥$€]?\d[\d,.]*\s?[%％)）]?(?:\s?[\u4e00-\u9fffA-Za-z]{1,2})?\Z")
 
 
 class Table(NamedTuple):

@@ -13,66 +13,67 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sftmill.text import detect_lang, length, numbers, sentences
+from sftmill.text.lazy import lazy_pattern
 
 SIGNALS: dict[str, dict[str, re.Pattern[str]]] = {
     "zh": {
-        "why": re.compile(
+        "why": lazy_pattern(
             r"因为|因為|由于|由於|所以|因此|因而|以免|以防|避免|为了|為了|原因|导致|導致|造成|使得|从而|從而"
         ),
-        "how": re.compile(
+        "how": lazy_pattern(
             r"步骤|步驟|方法|流程|首先|其次|然后|然後|最后|最後|依次|先[^。；]{1,30}再|通过|通過|使用|采用|操作|"
             r"[按依]照[^，。；]{1,20}(?:进行|進行|办理|处理)|方可"
         ),
-        "list": re.compile(
+        "list": lazy_pattern(
             r"包括|包含|分为|分為|由[^，。；]{1,20}(?:组成|構成|构成)|下列|如下|以下|[一二两三四五六七八九十\d]+[种類类项個个]"
             r"|、[^，。；、]{1,30}(?:、|和|与|及|或|以及)"
         ),
-        "condition": re.compile(
+        "condition": lazy_pattern(
             r"如果|假如|若(?!干)|倘若|一旦|只要|只有|当[^，。；]{1,30}[时時]|當[^，。；]{1,30}時|情形|情况下|情況下|"
             r"(?:的|时|時|者)，[^。；]{0,30}(?:应当?|應當?|须|須|可以|不得|必须)|符合[^，。；]{1,20}条件|超过|超過|高于|低于|不足"
         ),
-        "exception": re.compile(
+        "exception": lazy_pattern(
             r"除外|除非|除了|除[^，。；]{1,30}(?:外|以外|之外)[，。]|不适用|不適用|不受[^，。；]{1,20}限制|例外|但(?:是|书)?[^，。；]{0,20}"
             r"(?:不|除|可以|另有|仍)|另有(?:规定|規定|约定|約定)|特殊情况"
         ),
-        "compare": re.compile(
+        "compare": lazy_pattern(
             r"相比|比较|相對|相对于|区别|不同|分别|分別|而[^，。；]{0,20}则|优于|劣于|更[高低大小长短快慢多少]|高于|低于|前者|后者"
         ),
-        "definition": re.compile(
+        "definition": lazy_pattern(
             r"是指|指的是|称为|稱為|叫做|定义为|定義為|即[^，。；]{2,20}|系指|所谓|，简称|俗称|又称|（[A-Za-z]"
         ),
     },
     "en": {
-        "why": re.compile(
+        "why": lazy_pattern(
             r"\b(?:because|therefore|thus|hence|since|so that|due to|owing to|as a result|causes?|caused|leads? to|"
             r"in order to|to (?:avoid|prevent|ensure)|otherwise|reasons?)\b",
             re.I,
         ),
-        "how": re.compile(
+        "how": lazy_pattern(
             r"\b(?:steps?|procedures?|methods?|first(?:ly)?,|then|next,|finally|afterwards|by (?:means of|\w+ing)|using|"
             r"before \w+ing|after \w+ing)\b",
             re.I,
         ),
-        "list": re.compile(
+        "list": lazy_pattern(
             r"\b(?:includ(?:es?|ing)|consists? of|comprises?|following|such as|kinds of|types of|"
             r"(?:two|three|four|five|six|seven|eight) \w+)\b|,[^,.;]{1,60}, (?:and|or)\b",
             re.I,
         ),
-        "condition": re.compile(
+        "condition": lazy_pattern(
             r"\b(?:if|whenever|provided that|in case|as long as|unless|until|more than|less than|at least|at most|exceeds?)\b"
             r"|^when\b|\b(?:above|below) \d",
             re.I,
         ),
-        "exception": re.compile(
+        "exception": lazy_pattern(
             r"\b(?:except(?:ions?|ing)?|unless|other than|apart from|does not apply|do not apply|not apply|excluding|"
             r"excluded|exempt(?:ed|ion)?|however|notwithstanding|but not)\b",
             re.I,
         ),
-        "compare": re.compile(
+        "compare": lazy_pattern(
             r"\b(?:than|whereas|while|compared|in contrast|unlike|differs?|difference|both|respectively|the former|the latter)\b",
             re.I,
         ),
-        "definition": re.compile(
+        "definition": lazy_pattern(
             r"\b(?:is|are) (?:called|known as|defined as)\b|\bis an? [^,.;]{1,60}\b(?:that|which|for|of)\b"
             r"|\b(?:means|refers? to|stands for|denotes)\b|\([A-Z]{2,}",
         ),
@@ -83,21 +84,21 @@ SIGNALS: dict[str, dict[str, re.Pattern[str]]] = {
 WEIGHTY = frozenset(("definition", "list", "why", "condition", "exception"))
 """Signals that make a sentence count as a fact of its own, beside numbers and names."""
 
-_CONTENTS_LINE = re.compile(r"(?:[.．·…。_\-\s]{4,}|\t\s*)\d{1,4}\s*$")
-_CONTENTS_TITLE = re.compile(r"\s*(?:目\s*录|目\s*錄|contents|table of contents)\s*$", re.I)
+_CONTENTS_LINE = lazy_pattern(r"(?:[.．·…。_\-\s]{4,}|\t\s*)\d{1,4}\s*$")
+_CONTENTS_TITLE = lazy_pattern(r"\s*(?:目\s*录|目\s*錄|contents|table of contents)\s*$", re.I)
 _TAIL = 80
-_NUMBERED_TITLE = re.compile(
+_NUMBERED_TITLE = lazy_pattern(
     r"^\s*(?:第\s?[〇零一二三四五六七八九十百\d]{1,6}\s?[章节節编編篇部分卷]|\d{1,2}(?:\.\d{1,2}){0,3}\s|[一二三四五六七八九十]{1,3}、|"
     r"(?:chapter|section|part|appendix)\s+[\dA-ZIVX]+|附录|附錄)",
     re.I,
 )
-_LINK = re.compile(r"(?:https?|ftp)://\S{1,500}|\]\([^)\s]{1,500}\)")
-_ENDS_SENTENCE = re.compile(r"[。！？；.!?;：:][”’\"'」』）)】\]]*\s*$")
-_ITEM = re.compile(r"^\s*(?:[-*+•·]|\d{1,2}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])\s*")
-_FENCE = re.compile(r"^\s*(?:```|~~~)")
+_LINK = lazy_pattern(r"(?:https?|ftp)://\S{1,500}|\]\([^)\s]{1,500}\)")
+_ENDS_SENTENCE = lazy_pattern(r"[。！？；.!?;：:][”’\"'」』）)】\]]*\s*$")
+_ITEM = lazy_pattern(r"^\s*(?:[-*+•·]|\d{1,2}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])\s*")
+_FENCE = lazy_pattern(r"^\s*(?:```|~~~)")
 _NAME = {
-    "zh": re.compile(r"《[^》]{1,60}》|“[^”]{1,30}”|[A-Za-z][A-Za-z0-9.+\-]+"),
-    "en": re.compile(r"(?<=[a-z,;:] )[A-Z][A-Za-z]+|\b[A-Z]{2,}\b|\b[A-Za-z]+-?\d+\w*"),
+    "zh": lazy_pattern(r"《[^》]{1,60}》|“[^”]{1,30}”|[A-Za-z][A-Za-z0-9.+\-]+"),
+    "en": lazy_pattern(r"(?<=[a-z,;:] )[A-Z][A-Za-z]+|\b[A-Z]{2,}\b|\b[A-Za-z]+-?\d+\w*"),
 }
 
 _SHORT_SENTENCE = {"zh": 8, "en": 4}

@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model, model_valid
 
 from sftmill.steps.instruct.question_types import LABELS
 from sftmill.text import char_ngrams, normalise
+from sftmill.text.lazy import lazy_pattern
 
-_SPACES = re.compile(r"\s+")
-_NUMBERING = re.compile(
+_SPACES = lazy_pattern(r"\s+")
+_NUMBERING = lazy_pattern(
     r"^\s*(?:[-*•]\s+|[（(]?\d{1,2}[)）.、:：](?!\d)\s*|(?:问题|question|q)\s*\d{0,2}\s*[:：.、]\s*)+", re.IGNORECASE
 )
-_PIECE_MARK = re.compile(r"[（(]?【\d{1,2}】[)）]?\s*[:：,，]?\s*|\[\d{1,2}\]\s*[:：,]?\s*")
+_PIECE_MARK = lazy_pattern(r"[（(]?【\d{1,2}】[)）]?\s*[:：,，]?\s*|\[\d{1,2}\]\s*[:：,]?\s*")
 
 
 class Proposed(BaseModel):

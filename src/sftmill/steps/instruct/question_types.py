@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
 from sftmill.text import content_hash
+from sftmill.text.lazy import lazy_pattern
 
 QuestionType = Literal["what", "why", "how", "compare", "compute", "list", "condition", "exception"]
 TYPES: tuple[QuestionType, ...] = get_args(QuestionType)
@@ -36,31 +37,31 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
     "zh": [
         (
             "exception",
-            re.compile(
+            lazy_pattern(
                 r"例外|除外|除了[^，。？]{1,40}(?:外|之外|以外)|不适用|不受[^，。？]{1,20}限制|不在此限|(?:情形|情况|情況)下?[^，。？]{0,8}(?:可以)?不(?!得)"
             ),
         ),
         (
             "why",
-            re.compile(r"为什么|為什麼|为何|為何|什么原因|什麼原因|原因(?:是|有|在)|何故|出于什么|缘故|為甚麼|为啥"),
+            lazy_pattern(r"为什么|為什麼|为何|為何|什么原因|什麼原因|原因(?:是|有|在)|何故|出于什么|缘故|為甚麼|为啥"),
         ),
         (
             "compare",
-            re.compile(
+            lazy_pattern(
                 r"区别|區別|不同(?:之处|之處|点|點|在)?(?:是|有|吗|$|[？?])|有(?:什么|何|哪些)(?:不同|差异|差別|差别)|相比|比较|异同|差异|"
                 r"哪(?:个|一|种|個|種)[^，。？]{0,6}更|谁更|更[高低大小长短快慢多少早晚]的是哪|还是[^，。？]{1,30}更"
             ),
         ),
         (
             "compute",
-            re.compile(
+            lazy_pattern(
                 r"计算|計算|合计|合計|总共|總共|一共|共计|共計|之和|之差|平均[^，。？]{0,10}多少|相差多少|差多少|多出多少|"
                 r"(?:提高|降低|增加|减少|增长|下降)了?多少倍|折合|换算|換算|(?<!第)几倍"
             ),
         ),
         (
             "condition",
-            re.compile(
+            lazy_pattern(
                 r"(?:什么|什麼|何种|何種|哪些|哪种|哪種|怎样的|怎樣的|何等)(?:情形|情况|情況|条件|條件|前提|场合)|(?:符合|满足|滿足|具备|具備)[^，。？]{0,10}"
                 r"(?:什么|什麼|哪些|何种)|何时(?:才|可以|应当|应|须|必须)|在?什么时候(?:才|可以|应当|应|须|必须)|"
                 r"(?:高于|低于|超过|超過|达到|不足)(?:多少|几|什么)"
@@ -68,14 +69,14 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
         ),
         (
             "list",
-            re.compile(
+            lazy_pattern(
                 r"哪些|哪几|哪幾|哪[二两三四五六七八九十]|列举|列出|列舉|(?:包括|包含|分为|由)(?:什么|什麼|哪些|几)|有几[种类项]|有哪|"
                 r"几[种类项]方面|分别是什么|分别有"
             ),
         ),
         (
             "how",
-            re.compile(
+            lazy_pattern(
                 r"如何|怎么(?!样的)|怎麼|怎样(?!的)|怎樣(?!的)|什么(?:方法|步骤|方式|办法|措施|流程|程序)|通过什么|步骤|用什么方法"
             ),
         ),
@@ -83,7 +84,7 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
     "en": [
         (
             "exception",
-            re.compile(
+            lazy_pattern(
                 r"\bexceptions?\b|\bexcept(?:ed|ing)?\b|\bexempt|\bexclud|\bother than\b|\bapart from\b|\bnot (?:apply|applicable|covered|required|"
                 r"subject)\b|\bunless\b",
                 re.I,
@@ -91,13 +92,13 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
         ),
         (
             "why",
-            re.compile(
+            lazy_pattern(
                 r"\bwhy\b|\b(?:for )?what (?:is|are|was|were)? ?(?:the )?(?:reason|purpose|cause)|\bhow come\b", re.I
             ),
         ),
         (
             "compare",
-            re.compile(
+            lazy_pattern(
                 r"\bcompar|\bdiffer|\bwhich (?:of|one)\b[^?]{0,80}\b\w+er\b|\bwhich \w+ (?:is|are|has|have) (?:the )?(?:more|less|\w+er)\b|"
                 r"\b(?:more|less|\w+er) than what\b|\bversus\b|\bdistinguish",
                 re.I,
@@ -105,7 +106,7 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
         ),
         (
             "compute",
-            re.compile(
+            lazy_pattern(
                 r"\bcalculate|\bcompute\b|\bin total\b|\baltogether\b|\btotal (?:number|amount|cost|of)\b|\bhow (?:much|many) more\b|\bsum of\b|"
                 r"\bon average\b|\bhow many times (?:more|as|larger|higher)\b|\bconvert",
                 re.I,
@@ -113,7 +114,7 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
         ),
         (
             "condition",
-            re.compile(
+            lazy_pattern(
                 r"\b(?:under|in|on) (?:what|which) (?:\w+ )?(?:conditions?|circumstances?|cases?|situations?)\b|"
                 r"\bwhat (?:\w+ )?(?:conditions?|requirements?)\b|\bwhen (?:must|may|should|can|is|are)\b|\b(?:above|below) (?:what|which)\b|"
                 r"\bif what\b",
@@ -122,7 +123,7 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
         ),
         (
             "list",
-            re.compile(
+            lazy_pattern(
                 r"^(?:please )?(?:list|name|enumerate)\b|\bwhat (?:\w+ )?(?:kinds|types|parts|steps|items|components|ways|measures|factors|reasons) |"
                 r"\bwhich \w+s (?:are|were|do|have|can|must|may|should|belong|make|form)\b|"
                 r"\bwhat are (?:the )?(?:two|three|four|five|six|seven|eight|main|different|various|several)\b|\bwhat (?:does|do) [^?]{1,80}"
@@ -132,7 +133,7 @@ _WORDS: dict[str, list[tuple[QuestionType, re.Pattern[str]]]] = {
         ),
         (
             "how",
-            re.compile(
+            lazy_pattern(
                 r"\bhow (?:do|does|did|to|is|are|was|were|can|could|should|must|may|will|would|has|have)\b|\bin what (?:way|manner|order)\b|"
                 r"\bby what means\b|\bwhat (?:steps|procedure|method)\b",
                 re.I,

@@ -6,26 +6,27 @@ from collections.abc import Callable, Iterator
 from sftmill.steps.instruct.rule_form import Pair, is_subject_en, stands_alone_en
 from sftmill.steps.instruct.rule_patterns_en import LEMMAS, NP, THIRD, VERB, ask_about, first_clause, is_plural
 from sftmill.steps.instruct.rule_sentence import Sentence
+from sftmill.text.lazy import lazy_pattern
 
 _AUX = r"is|are|was|were|can|cannot|could|must|should|will|would|has been|have been"
 
 # --- why, how, when, unless --------------------------------------------------------------------------
 
-_BECAUSE = re.compile(r"(?P<b>[^;:]{10,130}?),? because (?!of\b)(?P<a>.{8,})")
-_OWING = re.compile(r"(?P<b>[^;:]{10,130}?),? (?:because of|due to|owing to) (?P<a>.{5,})")
-_SINCE = re.compile(r"(?:Because|Since|As) (?P<a>[^,;:]{8,120}), (?P<b>[^;:]{10,})")
-_SPLIT = re.compile(rf"{NP} (?P<v>{_AUX}|does not|do not|did not) (?P<r>[a-z].{{2,}})")
-_HOW = re.compile(
+_BECAUSE = lazy_pattern(r"(?P<b>[^;:]{10,130}?),? because (?!of\b)(?P<a>.{8,})")
+_OWING = lazy_pattern(r"(?P<b>[^;:]{10,130}?),? (?:because of|due to|owing to) (?P<a>.{5,})")
+_SINCE = lazy_pattern(r"(?:Because|Since|As) (?P<a>[^,;:]{8,120}), (?P<b>[^;:]{10,})")
+_SPLIT = lazy_pattern(rf"{NP} (?P<v>{_AUX}|does not|do not|did not) (?P<r>[a-z].{{2,}})")
+_HOW = lazy_pattern(
     r"(?:In order to|To) (?P<a>(?!be |this |that |it |do (?:so|this)|summar|begin|start|sum|make|put|say|see|avoid this|my|give)[a-z][^,;:]{6,90}), (?P<b>[^;]{10,})"
 )
-_IF = re.compile(r"(?P<w>If|When|Whenever) (?P<a>[^,;:]{8,110}), (?:then )?(?P<b>[^;:]{10,})")
-_DEED = re.compile(
+_IF = lazy_pattern(r"(?P<w>If|When|Whenever) (?P<a>[^,;:]{8,110}), (?:then )?(?P<b>[^;:]{10,})")
+_DEED = lazy_pattern(
     r"(?:(?:you|one|users?|(?:the )?administrators?|the user|the [\w./-]+ (?:command|option|package|program|tool)) (?:only |also |just |first )?(?:can|could|may|might|must|should|will|need|needs|have|has)\b|"
     r"(?:simply |just )?(?:use|run|add|edit|install|select|choose|set|create|execute|type|enter|follow|open|start)\b|"
     r"it is (?:possible|best|necessary|enough|recommended|advisable|sufficient)\b)",
     re.I,
 )
-_MUST = re.compile(
+_MUST = lazy_pattern(
     r"(?P<who>you|one|the administrator|the user|users|administrators) (?:probably |then |also )?(?:must|should|can|will need to|need to|have to|may|could)\b",
     re.I,
 )
@@ -110,22 +111,22 @@ def procedures(s: Sentence) -> Iterator[Pair]:
         yield s.pair("condition", "condition", asked, m.start("b"))
 
 
-_NO_RESULT = re.compile(
+_NO_RESULT = lazy_pattern(
     r"^(?:which|who|there|e\.g|obviously|especially|particularly|something|that|as|and|but|or|another|others?|the (?:first|next|best|other|simplest|easiest|workaround|solution|recommended)|some|most|"
     r"for|in|on|at|by|with|see|setting|using|you might|we|our)\b|"
     r"\b(?:is|are|was|were|would be|can be|may be|might be|could be) (?:also |usually |often |even |still |then |generally )?(?:an?|the|better|best|recommended|possible|useful|another|worth|"
     r"important|necessary|often|interesting|wise|good|easy|hard|likely|probably|sometimes)\b",
     re.I,
 )
-_IMPERATIVE = re.compile(
+_IMPERATIVE = lazy_pattern(
     r"(?:simply |just |please )?(?:use|run|add|edit|install|select|choose|set|create|execute|type|enter|check|make sure|consider|do not|don't|try|remove|disable|remember|keep|let|ensure|be|take|look|go|start|open|close|verify|proceed|follow|change|replace|restart|reboot|configure|avoid|never|always|do|put|write|copy|save|download|enable)\b"
 )
-_FINITE = re.compile(
+_FINITE = lazy_pattern(
     rf"\b(?:is|are|was|were|has|have|can|do|does|want|wants|need|needs|must|should|will|cannot|don't|doesn't|isn't|aren't|fails?|exists?|works?|uses?|contains?|starts?|becomes?|goes|comes|runs?|{THIRD})\b"
 )
 
 
-_SUBJECT_VERB = re.compile(r"(?:the|an?|your|each|any|no|one) (?:[\w-]+ ){1,4}[a-z]+(?:s|ed)\b")
+_SUBJECT_VERB = lazy_pattern(r"(?:the|an?|your|each|any|no|one) (?:[\w-]+ ){1,4}[a-z]+(?:s|ed)\b")
 
 
 def _has_verb(clause: str) -> bool:
@@ -136,7 +137,7 @@ def _has_verb(clause: str) -> bool:
     return bool(_FINITE.search(clause) or _SUBJECT_VERB.match(clause))
 
 
-_EXCEPT = re.compile(r"(?P<a>[^,;:]{12,110}?),? (?P<b>(?:except|unless) (?:when|if|for|that|in|the|an?|[a-z]+).{4,})")
+_EXCEPT = lazy_pattern(r"(?P<a>[^,;:]{12,110}?),? (?P<b>(?:except|unless) (?:when|if|for|that|in|the|an?|[a-z]+).{4,})")
 
 
 def exceptions(s: Sentence) -> Iterator[Pair]:
@@ -159,10 +160,10 @@ def exceptions(s: Sentence) -> Iterator[Pair]:
 
 # --- numbers and lists --------------------------------------------------------------------------------
 
-_HAS = re.compile(
+_HAS = lazy_pattern(
     rf"{NP} (?P<v>has|contains|includes|requires|takes|needs|supports|uses|provides) (?P<q>about |around |at least |at most |up to |only |exactly |approximately )?(?P<n>\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|hundred) (?P<u>(?:[a-z-]+ )?[a-z]+s)\b(?P<z>[^,;:]{{0,30}})"
 )
-_MEASURES = re.compile(
+_MEASURES = lazy_pattern(
     rf"{NP} (?P<v>is|was) (?P<y>(?:about |around |at least |at most |up to |approximately )?\d[\d.,]* ?(?:km|m|cm|mm|kg|g|mg|MB|GB|TB|MiB|GiB|KB|KiB|bytes|bits|seconds|minutes|hours|days|weeks|months|years|percent|%|metres|meters|miles|Hz|MHz|GHz|°C|K|V|W)?)(?= |$|\.)"
 )
 _HAS_LEMMA = {
@@ -176,10 +177,10 @@ _HAS_LEMMA = {
     "supports": "support",
     "provides": "provide",
 }
-_MADE_OF = re.compile(
+_MADE_OF = lazy_pattern(
     rf"{NP} (?P<v>is|are) (?:divided into|split into|composed of|made up of|made of|grouped into) (?P<y>.{{4,}})"
 )
-_KINDS = re.compile(
+_KINDS = lazy_pattern(
     r"There (?:are|exist) (?P<n>two|three|four|five|six|several|various|many) (?:main |different |major |basic )?(?P<x>(?:types|kinds|sorts|categories|classes|forms|levels|stages|phases|ways|methods) (?:of|to|for) [^,;:.]{3,60}): ?(?P<y>.{6,})"
 )
 
@@ -211,8 +212,8 @@ def values(s: Sentence) -> Iterator[Pair]:
         )
 
 
-_LEAD = re.compile(rf"{NP} (?P<v>{THIRD}) (?:the following|these) (?P<n>[a-z][\w -]{{2,40}})")
-_LEAD_FIRST = re.compile(
+_LEAD = lazy_pattern(rf"{NP} (?P<v>{THIRD}) (?:the following|these) (?P<n>[a-z][\w -]{{2,40}})")
+_LEAD_FIRST = lazy_pattern(
     r"The following (?P<n>[a-z][\w -]{2,40}?) (?P<v>are|can be|must be|should be|may be|were|have been) (?P<r>[a-z][^:]{2,60})"
 )
 

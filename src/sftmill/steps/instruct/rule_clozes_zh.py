@@ -10,20 +10,21 @@ from sftmill.steps.instruct.rule_form import Pair, balanced, is_subject_zh, stan
 from sftmill.steps.instruct.rule_patterns_zh import is_clause_subject
 from sftmill.steps.instruct.rule_sentence import Sentence
 from sftmill.text import numbers
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.words import named_entities, words
 
 # --- lists -----------------------------------------------------------------------------------------
 
-_CONSISTS = re.compile(
+_CONSISTS = lazy_pattern(
     r"(?P<x>[^，。：；]{2,28}?) ?(?P<adv>主要|一般|通常|大致|可以|可|还|应当|应)?(?P<v>包括|包含|分为|划分为|由|含有|有)：?(?P<y>[^；：。]{4,})"
 )
-_FOLLOWING = re.compile(
+_FOLLOWING = lazy_pattern(
     r"(?:下列|(?<![\d万亿元年月日人岁十百千倍%])以下|下述|如下)(?:(?:几|一些|[一二三四五六七八九两]|\d)(?:[个种类项点条款]|系列)?)?的?(?P<n>[^，：；。、]{0,24})"
 )
-_ALREADY = re.compile(r"如|更|具体|例如|比如|这|那|其中|请|参见|见|我|您|你")
+_ALREADY = lazy_pattern(r"如|更|具体|例如|比如|这|那|其中|请|参见|见|我|您|你")
 
 
-_HAS = re.compile(
+_HAS = lazy_pattern(
     r"(?P<x>[^，：；]{2,30}?)(?:的)?(?:主要)?(?P<v>包括|包含|分为|有|是|为)?(?:如下|以下(?:几[个种类项点]|内容|部分)?|这些)?(?:几[个种类项点])?"
 )
 
@@ -105,7 +106,7 @@ def _ask_listing(lead: str) -> str | None:
 
 # --- values and times -------------------------------------------------------------------------------
 
-_CALENDAR = re.compile(
+_CALENDAR = lazy_pattern(
     r"(?:公元前?)?\d{4} ?年(?: ?\d{1,2} ?月(?: ?\d{1,2} ?日)?)?|[一二][〇零○一二三四五六七八九]{3}年(?:[一二三四五六七八九十]{1,2}月(?:[一二三四五六七八九十]{1,3}日)?)?"
 )
 _SPREAD = "万亿"

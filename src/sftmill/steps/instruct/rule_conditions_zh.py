@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator
 
 from sftmill.steps.instruct.rule_form import Pair, balanced, is_subject_zh, stands_alone_zh
 from sftmill.steps.instruct.rule_sentence import Sentence
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.words import Word, words
 
-_IF = re.compile(
+_IF = lazy_pattern(
     r"(?:如果|若|假如|倘若|一旦)(?P<a>[^，：]{4,36}(?:，(?:且|并且|而且)[^，]{3,20})?)，(?:则|那么|就)?(?P<b>[^：]{4,})"
 )
-_WHEN = re.compile(r"当(?P<a>[^，：]{4,36}?)(?:时|的时候|之后|后)，(?P<b>[^：]{5,})")
-_ONLY = re.compile(
+_WHEN = lazy_pattern(r"当(?P<a>[^，：]{4,36}?)(?:时|的时候|之后|后)，(?P<b>[^：]{5,})")
+_ONLY = lazy_pattern(
     r"(?P<x>[^，]{0,20}?)只有(?:在|当)?(?P<a>[^，]{4,40}?)(?:时|的情况下|的时候)?，(?P<m>[^，]{0,12}?)才(?P<b>[^，]{3,30})"
 )
-_RULED = re.compile(r"(?P<x>[^，；：]{0,26}?)(?P<m>不得|应当|必须|可以|有权|(?<![相对响反适供])应)(?P<z>.+)")
-_EFFECT = re.compile(
+_RULED = lazy_pattern(r"(?P<x>[^，；：]{0,26}?)(?P<m>不得|应当|必须|可以|有权|(?<![相对响反适供])应)(?P<z>.+)")
+_EFFECT = lazy_pattern(
     r"(?:无效|有效|终止|消灭|成立|生效|刑事责任|责任|罚款|撤销|失效|效力)(?:[，；。]|$)|^[^，]{0,12}视为"
 )
 
@@ -51,11 +52,11 @@ def conditions(s: Sentence) -> Iterator[Pair]:
         yield s.pair("condition", "condition", f"{subject}在什么条件下才{m['b']}？", m.start("a"), m.end("a"))
 
 
-_DEED = re.compile(
+_DEED = lazy_pattern(
     r"(?:那么|就|则)?(?:你们?|您|用户|管理员|系统管理员|开发者)?(?:也|还|就|只|都)?(?:应当|应该|需要|必须|可以|请|最好|建议|推荐|应(?!用)|只需|务必|一定要|不要(?!求)|不妨)|"
     r"(?:使用|运行|执行|安装|编辑|检查|设置|修改|添加|删除|输入|选择|打开|关闭|重启|重新启动|查看|尝试|确保|创建|停止|联系|避免)(?![^，]{0,20}(?:是|会|将|没有))"
 )
-_NO_RESULT = re.compile(
+_NO_RESULT = lazy_pattern(
     r"以下|下面|我|然后|因为|由于|比如|例如|如|先前|即使|虽然|(?:请)?(?:参见|参考|见|参阅)|也|把|将|由|先|而|但|并|或|且|那|这|它|其|该|不妨|是|为|乃|[^，]{1,6}[，、][^，]{1,6}[，、]"
 )
 
@@ -177,7 +178,7 @@ def _then(rest: str, ruled: re.Match[str] | None = None) -> str:
     )
 
 
-_EXCEPT = re.compile(r"(?P<a>[^：]{8,60}?)，(?:但是?，?)(?P<b>[^：]{4,60}除外)$")
+_EXCEPT = lazy_pattern(r"(?P<a>[^：]{8,60}?)，(?:但是?，?)(?P<b>[^：]{4,60}除外)$")
 
 
 def exceptions(s: Sentence) -> Iterator[Pair]:

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from sftmill.text import CJK, deixis, length
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.words import Word, is_pronoun, words
 
 
@@ -76,14 +77,14 @@ def balanced(s: str) -> bool:
 
 # --- Chinese ---------------------------------------------------------------------------------------
 
-_ZH_NO_BEGIN = re.compile(
+_ZH_NO_BEGIN = lazy_pattern(
     r"\d+[.、)）]|[一每各另]?(?:些|种|个|点|方面)|有些|有的|以[下上]|下[列面述]|上[面述]|前[款项条述]|例如|比如|譬如|因此|因而|所以|但|然而|不过|而且?|并且?|"
     r"也|还|又|就|都|则|即|且|如(?:果|下|上|何)|若|倘|当|因|由于|虽然|尽管|除|为了?|对于?|关于|根据|依照|按照?|在|从|向|以|把|被(?!保险|告|申请|继承|监护|代理|收养|扶养|侵权|抚养|害)|让|使|给|与|和|或|及|"
     r"通过|可以|可|能|会|应|须|必|不|没|未|无论|不管|只|仅|只要|首先|其次|最后|然后|接着|同时|另外|此外|之|的|地|得|了|着|过|请|再|更|最|很|较|比|"
     r"是|有(?!限|偿|机)|存在|主要|目前|相应|相关|对应|全部|其余|具体|先前|之前|之后|当前|某些?|大部分|少数|许多|很多|多数|若干|后续|接下来|最近|现代|显然|注意|更|整个|重要|新的|上一|下一|这|同样|类似|不同|特殊|常规|典型|第[一二三四五六]|以及|此类|建议|请|尝试|允许|禁止|缺点|优点|好处|唯一|特别|局部|早期|部分|现在|通常|一般|一旦|直到|至|到|将|要|想|所有|任何|其中|一方面|总之|总的|换句话|事实上|实际上|"
     r"什么|谁|哪|怎|问题|原因|结果|目的|方法|前者|后者|后$|前$|时$|中$|上$|下$"
 )
-_ZH_NO_INSIDE = re.compile(
+_ZH_NO_INSIDE = lazy_pattern(
     r"[，。；！？：,;!?:\n]|我们|咱|您|你|与之|对之|地(?=安|使|存|放|保|被)|什么|怎么|如何|为何|吗|呢|吧|了(?!解|望|结)|是(?!否)|不[会能是应得要]|可以|应当|必须|能够|已经|另一|"
     r"所示|上述|下列|以下|前款|前项|如下"
 )
@@ -105,11 +106,11 @@ _ZH_CLAUSE_WORDS = frozenset(
 """Words that make a clause of a phrase, unless 的 closes them in."""
 _ZH_BAD_LAST = ("p", "c", "d", "r", "u", "y", "uj", "ul", "uz", "ud", "ug", "o", "m", "zg")
 _ZH_NOUN_ENDS = "者人法权罪物书证金费率量度性式型类器机员表图值号码名址域网线层包库集组团部门处室所院校会社省市县区国河山病症药液片丸散汤剂膏"
-_ZH_BARE = re.compile(
+_ZH_BARE = lazy_pattern(
     r"[它他她]们?|其(?![他它中余实次])|(?<!应)该|此(?!外)|[这那]|上述|前述|上文|下列|以下|如下|前[款项条](?!件|目)|[本](?:[章节条款书文])|我们?|咱"
 )
-_LOOKS_LIKE_CODE = re.compile(r"[{}<>;=$\\^~]|\.\.\.|::|--\w+=|\|")
-_RUBBISH = re.compile(r"\ufffd|[□■�]|(.)\1{3,}|[？?]{2,}|[A-Za-z]\?[A-Za-z]")
+_LOOKS_LIKE_CODE = lazy_pattern(r"[{}<>;=$\\^~]|\.\.\.|::|--\w+=|\|")
+_RUBBISH = lazy_pattern(r"\ufffd|[□■�]|(.)\1{3,}|[？?]{2,}|[A-Za-z]\?[A-Za-z]")
 
 
 def is_subject_zh(s: str, longest: int = 20) -> bool:
@@ -198,7 +199,7 @@ def is_clause_zh(s: str) -> bool:
 
 # --- English ---------------------------------------------------------------------------------------
 
-_EN_NO_BEGIN = re.compile(
+_EN_NO_BEGIN = lazy_pattern(
     r"(?:it|its|they|their|this|that|these|those|there|here|he|she|his|her|we|our|us|i|my|you|your|one|some|any|every|each|both|"
     r"all|most|many|much|few|several|other|others|another|such|what|which|who|when|where|why|how|if|as|while|although|"
     r"because|since|for|in|on|at|by|with|from|to|of|but|and|or|nor|so|yet|then|thus|hence|not|no|only|even|also|just|"
@@ -210,7 +211,7 @@ _EN_NO_BEGIN = re.compile(
     r"remaining|whole|entire|process|given|said|author|authors|reader|next|example|book|text|fact)\b",
     re.I,
 )
-_EN_BARE = re.compile(
+_EN_BARE = lazy_pattern(
     r"\b(?:it|its|itself|they|their|them|theirs|themselves|this|these|those|he|she|his|him|her|we|our|us|i|me|my|here|"
     r"the (?:former|latter|above|following|same|other|previous|aforementioned)|above|below|aforementioned|such|so|thus|"
     r"therefore|however|there|mentioned|previously|earlier|something|(?:if|when|because|whether) that)\b",
@@ -268,15 +269,15 @@ def stands_alone_en(s: str) -> bool:
 
 # --- both ------------------------------------------------------------------------------------------
 
-_ZH_NO_ANSWER = re.compile(
+_ZH_NO_ANSWER = lazy_pattern(
     r"[：:]$|(?:如下|下列|以下|如上|上述|下[图表面]|例如|比如|等等)[^。]{0,6}[。：:]?$|^(?:的|了|地|得|着|过|和|与|或|及|、|，|。|；|：)"
 )
-_EN_NO_ANSWER = re.compile(
+_EN_NO_ANSWER = lazy_pattern(
     r"(?:\b(?:following|below|above|follows|as|and|or|of|the|a|an|to|e\.g|i\.e|etc))[.:;,]?$|^[,.;:)]", re.I
 )
 
 
-_EN_NO_LAST = re.compile(
+_EN_NO_LAST = lazy_pattern(
     r"\b(?:some|any|no|several|many|all|each|new|different|various|these|such|more|most|also|only|both)$", re.I
 )
 
@@ -298,7 +299,7 @@ def is_well_formed(question: str, answer: str, lang: str) -> bool:
     return length(question, lang) >= 3 and stands_alone_en(question) and not _EN_NO_ANSWER.search(answer)
 
 
-_MARK = re.compile(r"^\s*(?:\d{1,3}|[a-z]|[①-⑳])[)）.、]|(?<=[。；;\s])\(?\d{1,2}[)）.]", re.M)
+_MARK = lazy_pattern(r"^\s*(?:\d{1,3}|[a-z]|[①-⑳])[)）.、]|(?<=[。；;\s])\(?\d{1,2}[)）.]", re.M)
 
 
 def _without_item_marks(answer: str) -> str:

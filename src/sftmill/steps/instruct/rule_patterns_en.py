@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from sftmill.steps.instruct import rule_patterns_zh
 from sftmill.steps.instruct.rule_form import Pair, is_subject_en, stands_alone_en
 from sftmill.steps.instruct.rule_sentence import Sentence
+from sftmill.text.lazy import lazy_pattern
 
 NP = r"(?P<x>[^,;:!?]{2,90}?)"
 
@@ -32,7 +33,7 @@ for _verb in str.split(_VERBS):
 THIRD = "|".join(sorted(LEMMAS, key=len, reverse=True))
 
 
-_COMMON_ENDS = re.compile(
+_COMMON_ENDS = lazy_pattern(
     r"[A-Z][a-z]{2,}(?:ing|tions?|ments?|able|ible|al|ic|ive|ous|ary|ed|ers|ors|ness|ity|ance|ence|ures?|ory|ful|less|ies|ents?|ant|ems)$"
 )
 
@@ -66,24 +67,26 @@ def _trimmed(text: str) -> int:
 
 # --- what -------------------------------------------------------------------------------------------
 
-_IS = re.compile(
+_IS = lazy_pattern(
     rf"{NP} (?P<v>is|are|was|were) (?P<y>(?:an?|the|one of|any|some|several) (?!same|more|less|much|better|list of the following|only|reason|case|most|main|one\b|few|lot|little|bit|good|matter|problem|question|way\b|first|second|next|last|right|best)[^;:]{{8,}})",
     re.S,
 )
-_MEANS = re.compile(
+_MEANS = lazy_pattern(
     rf"{NP} (?P<v>refers to|refer to|means|stands for|is defined as|are defined as|is short for|is an abbreviation of|is an acronym for) (?!that\b)(?P<y>.{{3,}})"
 )
-_CALLED = re.compile(
+_CALLED = lazy_pattern(
     rf"{NP} (?P<v>is|are) (?:also |often |usually |sometimes |commonly |generally )?(?:called|known as|named|referred to as) (?P<y>[^,;:]{{2,50}})"
 )
-VERB = re.compile(rf"{NP} (?:also |usually |often |generally |automatically |typically )?(?P<v>{THIRD}) (?P<y>.{{4,}})")
-_RELIES = re.compile(
+VERB = lazy_pattern(
+    rf"{NP} (?:also |usually |often |generally |automatically |typically )?(?P<v>{THIRD}) (?P<y>.{{4,}})"
+)
+_RELIES = lazy_pattern(
     rf"{NP} (?P<v>depends|relies|consists|results|deals|defaults|corresponds|belongs|applies|focuses|specializes|originates) (?P<p>on|of|in|with|to|from) (?P<y>.{{3,}})"
 )
-_CAN = re.compile(
+_CAN = lazy_pattern(
     rf"{NP} can (?:also )?(?:automatically |easily )?(?P<y>(?!be\b|no\b|not\b|have\b|only\b|still\b|then\b|also\b|even\b|use\b|take\b|lead\b|cause\b|become\b|[a-z]+ly\b)[a-z]{{2,}} [^;:]{{4,}})"
 )
-_ALLOW = re.compile(r"(?P<who>(?:the |an? )?[a-z][\w-]*(?: [a-z][\w-]*){0,2}|you) to (?P<deed>[a-z][^;:]{3,})")
+_ALLOW = lazy_pattern(r"(?P<who>(?:the |an? )?[a-z][\w-]*(?: [a-z][\w-]*){0,2}|you) to (?P<deed>[a-z][^;:]{3,})")
 
 
 def definitions(s: Sentence) -> Iterator[Pair]:
@@ -190,7 +193,7 @@ def does(s: Sentence) -> Iterator[Pair]:
         yield s.pair("object", "what", f"What does {subject} {verb}?", m.start("y"))
 
 
-_NO_OBJECT = re.compile(
+_NO_OBJECT = lazy_pattern(
     rf"(?:is|are|was|were|can|could|may|might|must|should|will|would|has|have|had|do|does|did|{THIRD})\b|(?:an)?other\b|more\b|additional|similar|further|"
     r"(?:so )?many more|much|a (?:lot|bit|few)|(?:the|a|an) (?:same|other)\b",
     re.I,
@@ -204,17 +207,17 @@ def first_clause(y: str) -> str:
 
 # --- use, place, time, agent --------------------------------------------------------------------------
 
-_USED = re.compile(
+_USED = lazy_pattern(
     rf"{NP} (?P<v>is|are|can be|may be) (?:also |often |mainly |usually |generally |typically |commonly |primarily |only |mostly )?(?:used|designed|intended|meant|needed|required) (?P<y>(?:to|for) [^;:]{{4,}})"
 )
-_WHERE = re.compile(
+_WHERE = lazy_pattern(
     rf"{NP} (?P<v>is|are) (?:usually |often |generally |also |typically )?(?P<w>located|stored|found|kept|situated|saved|recorded|listed|defined|documented|described|installed) (?P<y>(?:in|at|on|under|within|inside|between|near) [^,;:]{{3,70}})"
 )
-_WHEN = re.compile(
+_WHEN = lazy_pattern(
     rf"{NP} (?P<v>was|were) (?:first |originally |officially |initially )?(?P<w>released|created|founded|established|published|introduced|started|launched|born|built|written|invented|discovered|developed|opened|signed|adopted) "
     r"(?:by [^,;]{3,40} )?(?P<y>(?:in|on|at the (?:end|beginning|start) of) (?:[A-Z][a-z]+ (?:\d{1,2}, )?)?(?:1[0-9]|20)\d\d)\b"
 )
-_BY = re.compile(
+_BY = lazy_pattern(
     rf"{NP} (?P<v>is|are|was|were) (?P<w>created|founded|written|developed|started|maintained|invented|discovered|published|designed|introduced|managed|handled|controlled|provided|implemented|produced|built|generated|executed|installed|determined|defined|caused) by (?P<y>[^,;:]{{3,50}})"
 )
 
@@ -259,7 +262,7 @@ def facts(s: Sentence) -> Iterator[Pair]:
         yield s.pair("agent", "what", asked, m.start("y"), m.start("y") + _trimmed(m["y"]))
 
 
-_PEOPLE = re.compile(
+_PEOPLE = lazy_pattern(
     r"\A(?:[A-Z][a-z]+ ){1,3}[A-Z][a-z]+\b|"
     r"\b(?:volunteers?|developers?|users?|administrators?|team|people|community|members?|company)\b"
 )

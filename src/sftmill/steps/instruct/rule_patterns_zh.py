@@ -5,34 +5,35 @@ from collections.abc import Callable, Iterator
 
 from sftmill.steps.instruct.rule_form import Pair, balanced, is_clause_zh, is_subject_zh, stands_alone_zh
 from sftmill.steps.instruct.rule_sentence import Sentence, one_of
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.words import words
 
 # --- what -------------------------------------------------------------------------------------------
 
-_SAYS = re.compile(
+_SAYS = lazy_pattern(
     r"(?P<x>[^，。：；]{1,16}(?:定律|定理|原理|理论|学说|公理|法则|原则|猜想|假说|模型|效应|规律|方程|公式))"
     r"(?:指出|表明|表述为|认为|主张|断言|规定|说的是)[，：]?(?P<y>.{6,})"
 )
-_MEANS = re.compile(
+_MEANS = lazy_pattern(
     r"(?P<law>本(?:法|条例|办法|规定|细则|规则|章程)(?:中)?所称(?:的)?)?(?P<x>[^，。：；、]{2,24}?)，?"
     r"(?:是指|指的是|系指|就是指|的定义是|的定义为|(?:被|可)?定义为|的含义是|的意思是|，指)(?!导|示|标|南|针|令)(?P<y>.{4,})"
 )
-_SIGNIFIES = re.compile(r"(?P<x>[^，。：；]{2,20}?)(?P<v>意味着|表示|代表|相当于)(?P<y>[^，；]{3,40})")
-_IS = re.compile(
+_SIGNIFIES = lazy_pattern(r"(?P<x>[^，。：；]{2,20}?)(?P<v>意味着|表示|代表|相当于)(?P<y>[^，；]{3,40})")
+_IS = lazy_pattern(
     r"(?P<x>[^，。：；]{2,24}?) ?(?P<v>是) ?(?!否|个|为了|因为|由于|指|非|以|不是|用|在|从|通过|被|可|如何|什么|怎|基于|由|对|有|没)"
     r"(?P<y>(?:一(?:种|个|类|款|套|项|份|组|门|条|张|段|系列|家|位|座|部)|[^，；]*?的)[^；]{3,})"
 )
-_CONTRACT = re.compile(
+_CONTRACT = lazy_pattern(
     r"(?P<x>[^，。：；的]{2,16}(?:合同|协议|制度|权|法人|组织|公司|企业|机构|证券|票据|保险))是(?P<y>.{6,}(?:合同|协议|制度|权利|法人|组织|公司|企业|机构|证券|凭证|行为))$"
 )
-_FOR_LAW = re.compile(r"(?P<y>[^。；]{6,}的[^，。；的]{1,8})，为(?P<x>[^，。；的]{2,16})$")
-_CALLED = re.compile(
+_FOR_LAW = lazy_pattern(r"(?P<y>[^。；]{6,}的[^，。；的]{1,8})，为(?P<x>[^，。；的]{2,16})$")
+_CALLED = lazy_pattern(
     r"(?P<y>[^。；：]{8,}?)，?(?:这)?(?:就)?(?:被|也|又|亦|统|简|俗|合)?(?:称为|称作|称之为|叫做|叫作)(?P<x>[“\"]?[^，。；：的]{2,14}[”\"]?)$"
 )
-_ALIAS = re.compile(
+_ALIAS = lazy_pattern(
     r"(?P<x>[^，。；：]{2,16}?)，?(?P<v>又称|又名|亦称|别名|别称|简称|俗称|全称|也称|也叫|又叫|旧称|学名)(?:为|是)?(?P<y>[^，。；：]{2,20})"
 )
-_THAT_IS = re.compile(
+_THAT_IS = lazy_pattern(
     r"(?P<x>[^，。；：、]{2,12})，?即(?!使|可|便|将|日|时|刻|席|墨|为|是|兴|以|将|由|应)(?P<y>[^，。；：]{6,40})$"
 )
 
@@ -101,12 +102,12 @@ def definitions(s: Sentence) -> Iterator[Pair]:
         yield s.pair("definition", "what", f"{m['x'].strip()}{m['v']}什么？", m.start("y"))
 
 
-_IS_PERSON = re.compile(
+_IS_PERSON = lazy_pattern(
     r"(?:领导者|创立者|创始人|创建者|开发者|维护者|作者|科学家|作家|艺术家|工程师|发明人|发明者|数学家|物理学家|思想家|政治家|医学家|总统|院士|教授|人物)$"
 )
 
 
-_ACRONYM = re.compile(
+_ACRONYM = lazy_pattern(
     r"(?P<short>[A-Z][A-Za-z]{1,7}) ?[（(](?P<long>[A-Z][a-zA-Z]+(?:[ -][A-Za-z]+){1,7})[)）]|"
     r"(?P<long2>[A-Z][a-z]+(?:[ -][A-Za-z][a-z]+){1,7}) ?[（(](?P<short2>[A-Z][A-Za-z]{1,7})[)）]"
 )
@@ -156,14 +157,14 @@ def _is_kind(y: str) -> bool:
 
 # --- why, what for ----------------------------------------------------------------------------------
 
-_BECAUSE = re.compile(
+_BECAUSE = lazy_pattern(
     r"(?:由于|因为)(?P<a>[^，]{4,60}(?:，[^，]{4,40})??)，(?P<so>因此|因而|所以|故而?|于是)?(?P<b>[^，].{5,})"
 )
-_BECAUSE_LAST = re.compile(r"(?P<b>[^，]{6,40}(?:，[^，]{4,24})?)，(?:这)?(?:主要)?(?:是)?因为(?P<a>.{5,})")
-_REASON_IS = re.compile(
+_BECAUSE_LAST = lazy_pattern(r"(?P<b>[^，]{6,40}(?:，[^，]{4,24})?)，(?:这)?(?:主要)?(?:是)?因为(?P<a>.{5,})")
+_REASON_IS = lazy_pattern(
     r"(?P<b>之所以[^，]{4,40}|[^，]{4,40}的(?:主要)?原因)，?(?:就)?(?:是|在于)(?:因为|由于)?(?P<a>.{4,})"
 )
-_SO = re.compile(r"(?P<a>[^，]{8,60})，(?:因此|因而|所以)，?(?P<b>[^，].{5,40})")
+_SO = lazy_pattern(r"(?P<a>[^，]{8,60})，(?:因此|因而|所以)，?(?P<b>[^，].{5,40})")
 
 
 def causes(s: Sentence) -> Iterator[Pair]:
@@ -199,11 +200,11 @@ def _short_clause(clause: str) -> bool:
     )
 
 
-_IN_ORDER = re.compile(r"(?:为了|为)(?P<a>(?!此|什么)[^，：]{4,34})，(?P<b>[^：]{5,})")
-_WANT = re.compile(
+_IN_ORDER = lazy_pattern(r"(?:为了|为)(?P<a>(?!此|什么)[^，：]{4,34})，(?P<b>[^：]{5,})")
+_WANT = lazy_pattern(
     r"(?:如果(?:您|你|用户)?(?:想要|想|要|希望|需要)|(?:您|你|用户)?(?:想要|要(?!求|点|素|么|不|闻|塞)|希望))(?P<a>[^，：。]{4,30}?)(?:的话|时)?，(?P<b>[^：]{5,})"
 )
-_MODAL = re.compile(
+_MODAL = lazy_pattern(
     r"(?:应当|应该|应|需要|需|必须|须|可以|可|能够|请|只需要?|最好|建议|不得|要|使用|运行|执行|通过|输入|编辑|设置)"
 )
 
@@ -234,7 +235,7 @@ def purposes(s: Sentence) -> Iterator[Pair]:
         return
 
 
-_NO_DEED = re.compile(
+_NO_DEED = lazy_pattern(
     r"如(?!果)|我|例如|比如|而|还|不过|请?(?:参见|参考|参阅|查看|阅读|见)|因为|但|并|这|它|也|首先|即|包括|都|均|就是"
 )
 """What a clause begins with that does not say what to do."""
@@ -242,7 +243,7 @@ _NO_DEED = re.compile(
 
 # --- use, place, agent ------------------------------------------------------------------------------
 
-_USED = re.compile(
+_USED = lazy_pattern(
     r"(?P<x>[^，。：；]{2,24}?) ?(?:可以|可能会|可能|可|主要|通常|一般|常|专门|专|仅|只|会|能够)?(?:被设计|被)?(?:可|能)?(?:用于|用来|旨在|的作用是|的用途是|的目的是|的功能是|适用于)(?P<y>.{3,})"
 )
 _USED_ASK = (
@@ -252,15 +253,15 @@ _USED_ASK = (
     ("目的是", "{x}的目的是什么？"),
     ("功能是", "{x}的功能是什么？"),
 )
-_STANDS = re.compile(
+_STANDS = lazy_pattern(
     r"(?P<x>[^，。：；]{2,24}?) ?(?P<v>位于|存放在|保存在|存储在|储存在|安装在|坐落于|定义在|记录在|放在|生长于|分布于|起源于|产于) ?(?P<y>[^，；]{2,70}?)(?=$|[，；])"
 )
-_BY = re.compile(
+_BY = lazy_pattern(
     r"(?P<x>[^。：；]{2,34}?)，?(?P<m>应当|应|须|必须|可以|可)?由(?P<y>[^，。；的由]{2,24})(?P<v>(?:予以|依法|负责|共同|统一|直接|集中)?(?:公告|负责|决定|规定|制定|承担|行使|组织|"
     r"管理|批准|指定|担任|任命|选举|任免|产生|确定|监督|执行|保管|办理|保存|提供|维护|开发|编写|创建|控制|处理|完成|支付|赔偿|设立|发行|召集|主持|签名|签署|审核|审批|核准|分泌|引起|发明|提出|撰写|设计)(?!机构|管理|部门|人|员|局|委员|层|权|机关|单位|者))"
     r"(?P<z>[^，；]{0,16})"
 )
-_TRAILING = re.compile(r"(?:予以|依法|负责|共同|统一|直接|集中|单独|自行|组织|召集)+$")
+_TRAILING = lazy_pattern(r"(?:予以|依法|负责|共同|统一|直接|集中|单独|自行|组织|召集)+$")
 _PAPERS = ("章程", "合同", "法律", "法规", "协议", "规定", "规则", "制度", "标准", "程序", "脚本", "服务")
 _OFFICE = ("机构", "部门", "委员会", "法院", "机关", "政府", "单位", "组织", "公司", "银行", "协会")
 
@@ -277,13 +278,13 @@ def uses(s: Sentence) -> Iterator[Pair]:
         yield s.pair("use", "what", s.named(question), m.start("y"))
 
 
-_CAN = re.compile(
+_CAN = lazy_pattern(
     r"(?P<x>[^，。：；]{2,24}?) ?(?P<adv>还|也)?(?P<m>可以|能够|能(?!够))(?P<y>(?!能|以|见|靠|行|用|选|信|知|被|靠)[^：；]{5,80})"
 )
-_GIVES = re.compile(
+_GIVES = lazy_pattern(
     r"(?P<x>[^，。：；]{2,24}?) ?(?:主要|一般|通常|默认)?(?P<v>提供|支持|包含|负责|列出|采用|允许|决定|生成|返回)(?P<t>了|着)? ?(?P<y>[^，：；]{4,44})$"
 )
-_WITH = re.compile(
+_WITH = lazy_pattern(
     r"(?:您|你|用户|管理员|我们|系统管理员)?可以?(?P<v>使用|利用|通过|借助|用) ?(?P<y>[^，；：的来]{2,30}?) ?(?:来|去|以)(?P<z>[^，；：]{4,36})$"
 )
 
@@ -322,8 +323,8 @@ def abilities(s: Sentence) -> Iterator[Pair]:
             yield s.pair("use", "what", f"{m['x'].strip()}可以做什么？", m.start("y"))
 
 
-_NO_GIFT = re.compile("^[的者时等库包层]|[来是在]")
-_PERSON = re.compile("人|者|员|用户|们|公司|客户")
+_NO_GIFT = lazy_pattern("^[的者时等库包层]|[来是在]")
+_PERSON = lazy_pattern("人|者|员|用户|们|公司|客户")
 
 
 def places(s: Sentence) -> Iterator[Pair]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sftmill.steps.instruct.rule_form import balanced
 from sftmill.text import detect_lang, length, sentences
+from sftmill.text.lazy import lazy_pattern
 
 LONGEST_SENTENCE = 400
 """Characters of the longest sentence that patterns look at."""
@@ -59,21 +60,21 @@ class Reading(NamedTuple):
     articles: list[Article]
 
 
-_FENCE = re.compile(r"\s*(?:```|~~~)")
-_CAPTION = re.compile(r"(?:表|图|例|示例|Table|Figure|Example) ?\d+(?:[-.]\d+)*[.:：、\s]")
-_ITEM = re.compile(
+_FENCE = lazy_pattern(r"\s*(?:```|~~~)")
+_CAPTION = lazy_pattern(r"(?:表|图|例|示例|Table|Figure|Example) ?\d+(?:[-.]\d+)*[.:：、\s]")
+_ITEM = lazy_pattern(
     r"\s*(?:[-*•·○●▪◦](?=\s)|(?:\d{1,2}|[a-z])[.)](?=\s|[\u4e00-\u9fff])|\d{1,2}、|[（(](?:\d{1,2}|[a-z]|[一二三四五六七八九十]{1,3})[）)]"
     r"|[一二三四五六七八九十]{1,3}、|[①-⑳])\s*"
 )
-_ARTICLE = re.compile(
+_ARTICLE = lazy_pattern(
     r"\s*(第\s?[〇零一二三四五六七八九十百千\d]{1,8}\s?条(?:之[一二三四五六七八九十])?)(?:[ \u3000]+|(?=【))(?:【[^】\n]{1,40}】)?\s*"
 )
-_LABEL_ZH = re.compile(r"([\u4e00-\u9fff]{2,8})[:：]\s*(?=\S)")
-_LABEL_EN = re.compile(r"([A-Z][a-z]+(?: [a-z]+){0,3}): +(?=\S)")
-_POINTS = re.compile(r"(?:^|[。；;])\d{1,2}[.、．](?!\d)")
+_LABEL_ZH = lazy_pattern(r"([\u4e00-\u9fff]{2,8})[:：]\s*(?=\S)")
+_LABEL_EN = lazy_pattern(r"([A-Z][a-z]+(?: [a-z]+){0,3}): +(?=\S)")
+_POINTS = lazy_pattern(r"(?:^|[。；;])\d{1,2}[.、．](?!\d)")
 _ENDS = ("。", "！", "？", ".", "!", "?", "”", "）", ")", "…", '"', "」")
-_INSIDE = re.compile(r"[。！？；;：:，,|]")
-_NUMBERED = re.compile(r"[（(]?\d{1,2}[.、．)）](?!\d)|[①-⑳]")
+_INSIDE = lazy_pattern(r"[。！？；;：:，,|]")
+_NUMBERED = lazy_pattern(r"[（(]?\d{1,2}[.、．)）](?!\d)|[①-⑳]")
 """A point of a run-on list, cut off from the words that it depends on."""
 _ANNOUNCES = ("：", ":")
 

@@ -6,12 +6,13 @@ from zlib import crc32
 
 from sftmill.steps.instruct.rule_form import Pair
 from sftmill.steps.instruct.rule_reading import Statement
+from sftmill.text.lazy import lazy_pattern
 
-_LEAD_ZH = re.compile(
+_LEAD_ZH = lazy_pattern(
     r"(?:此外|另外|同时|通常(?:来说|情况下)?|一般(?:来说|而言|情况下)?|总的来说|总之|简单(?:地|来)说|具体(?:来说|而言)|也就是说|换句话说|事实上|实际上|目前|"
     r"需要注意的是|值得注意的是|显然|当然|默认情况下)(?:，|,|：) *|注意[，：: ] *"
 )
-_LEAD_EN = re.compile(
+_LEAD_EN = lazy_pattern(
     r"(?:In addition|Additionally|Moreover|Furthermore|Indeed|In fact|Generally|Usually|In general|Of course|Note that|Obviously|Finally|"
     r"In practice|Basically|By default|Technically|Historically|Traditionally|Similarly|In particular|More precisely|Put simply),? +"
 )

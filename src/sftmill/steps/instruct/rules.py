@@ -16,6 +16,7 @@ from sftmill.steps.instruct.rule_patterns_zh import ALONE
 from sftmill.steps.instruct.rule_reading import Reading, Statement, read_passage
 from sftmill.steps.instruct.rule_sentence import common_words, prepare
 from sftmill.text import deixis
+from sftmill.text.lazy import lazy_pattern
 from sftmill.text.words import entity_model_files, has_entity_model
 
 Kind = Literal[
@@ -29,19 +30,19 @@ PATTERNS = {
 }
 """Patterns of single sentences, by language."""
 
-_LAW = re.compile(
+_LAW = lazy_pattern(
     r"《?(?:中华人民共和国)?[\u4e00-\u9fff]{0,30}(?:法典?|条例|办法|规定|细则|规则|章程|准则)(?:（[^）]{1,20}）)?》?"
 )
-_NO_LAW = re.compile(
+_NO_LAW = lazy_pattern(
     r".*(?:方法|做法|看法|想法|语法|用法|算法|书法|疗法|说法|写法|手法|魔法|无法|治法|针法|执法|(?<!公)司法|立法)$"
 )
-_POINTING = re.compile(
+_POINTING = lazy_pattern(
     r"前[款项条](?!件)|前[一二两三][款项条]|^(?:后者|前者|这|参见|参阅|见：)|^(?:由于|因为)?(?:各种|多种|种种)原因。?$|下[面列]|上[面述]|如下|以下(?:[几的]|方|内容|命令|步骤)|^(?:从|依照|按照|适用)其?(?:规定|约定)。?$"
 )
-_POINTING_EN = re.compile(
+_POINTING_EN = lazy_pattern(
     r"\b(?:us|we|our|here|below|above|later in|earlier in|(?i:see|in) (?:section|chapter|figure|table))\b|^as\b|^(?:many|some|various|several) \w+\.?$"
 )
-_NUMBERING = re.compile(r"^(?:第[〇零一二三四五六七八九十百千\d]+[编章节篇部分]+|[\dA-Z]+(?:\.\d+)*[.、]?)\s*")
+_NUMBERING = lazy_pattern(r"^(?:第[〇零一二三四五六七八九十百千\d]+[编章节篇部分]+|[\dA-Z]+(?:\.\d+)*[.、]?)\s*")
 
 
 class Rules(RowStep):

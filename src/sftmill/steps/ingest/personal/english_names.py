@@ -4,16 +4,17 @@ import re
 from collections.abc import Iterator
 
 from sftmill.steps.ingest.personal.finds import Find
+from sftmill.text.lazy import lazy_pattern
 
 _TITLE = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Madam|MR|MRS|MS|DR|PROF)\b\.?"
 WORD = r"[A-Z][a-z]*(?:['’\-][A-Z]?[a-z]+)*[A-Za-z]*"
 PERSON = (
     rf"{WORD}(?:[ ]+(?:[A-Z]\.|(?:van|von|de|da|del|der|bin|al|la|le|di|dos)(?=[ ]))[ ]?){{0,2}}(?:[ ]+{WORD}){{1,2}}"
 )
-_EN_TITLE = re.compile(
+_EN_TITLE = lazy_pattern(
     rf"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor)\b\.?[ ]+(?P<name>(?:[A-Z]\.[ ]?){{0,2}}{WORD}(?:[ ]+(?:[A-Z]\.[ ]?)?{WORD}){{0,2}})"
 )
-_EN_ROLE_BEFORE = re.compile(
+_EN_ROLE_BEFORE = lazy_pattern(
     r"(?<![A-Za-z])(?P<role>(?:(?:full|patient(?:'s)?|customer|client|employee|contact|applicant|card ?holder|account ?holder|student|beneficiary|legal|guest|tenant|first|last|middle|given|family|maiden|"
     r"emergency contact|next of kin|insured|policy ?holder|buyer|seller|sender|recipient|passenger|driver|owner|doctor|physician)[ _\-]?)?name|surname|patient|contact(?: person)?|applicant|customer|client|attn\.?|attention|"
     r"signed(?: by)?|prepared by|reviewed by|approved by|reported by|physician|doctor|nurse|recipient|sender|employee|card ?holder|account ?holder|beneficiary|tenant|landlord|plaintiff|defendant|witness|emergency contact|"
@@ -21,23 +22,23 @@ _EN_ROLE_BEFORE = re.compile(
     r"[ \t*\"']*\Z",
     re.I,
 )
-_OTHER_NAME = re.compile(r"[A-Za-z][ _\-]{1,2}\Z")
-_EN_VALUE = re.compile(
+_OTHER_NAME = lazy_pattern(r"[A-Za-z][ _\-]{1,2}\Z")
+_EN_VALUE = lazy_pattern(
     rf"(?:{_TITLE}[ ]+)?(?P<name>{PERSON}|{WORD},[ ]{WORD}|{WORD}|[A-Z][A-Z'\-]+(?:[ ]+[A-Z][A-Z'.\-]*){{1,3}})(?![A-Za-z0-9_/@.]{{0,40}}[0-9_/@])(?![ ]?[:=])"
 )
-_EN_SINGLE = re.compile(
+_EN_SINGLE = lazy_pattern(
     r"(?:first|last|middle|given|family|maiden|sur)[ _\-]?name|patient|attn|attention|customer|client|applicant|sender|recipient",
     re.I,
 )
-_EN_PERSON = re.compile(rf"(?P<name>{PERSON})(?![A-Za-z])")
-_EN_PHRASE_BEFORE = re.compile(
+_EN_PERSON = lazy_pattern(rf"(?P<name>{PERSON})(?![A-Za-z])")
+_EN_PHRASE_BEFORE = lazy_pattern(
     r"(?<![A-Za-z])(?:[Mm]y (?:full )?name is|[Hh](?:is|er) name is|[Tt]heir name is|[Nn]ame is|I am|I'm|[Tt]his is|[Cc]ontact|[Cc]all|[Ee]mail|[Aa]sk for|[Ss]peak (?:to|with)|[Rr]each out to|[Ww]rite to|[Nn]otify|[Ss]igned by|"
     r"[Pp]atient|[Cc]ustomer|[Cc]lient|[Ee]mployee|[Pp]laintiff|[Dd]efendant|[Tt]enant|[Aa]pplicant|[Ww]itness|[Pp]assenger)[ ]{1,3}(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?[ ])?\Z"
 )
-_EN_DEAR = re.compile(
+_EN_DEAR = lazy_pattern(
     rf"(?:Dear|Hi|Hello|[Ss]incerely(?: yours)?|[Rr]egards|[Ww]ishes|Yours (?:truly|faithfully|sincerely)|Respectfully)(?P<gap>,?\s{{1,4}})(?:{_TITLE}[ ]+)?(?P<name>{WORD}(?:[ ]+(?:[A-Z]\.[ ]?)?{WORD}){{0,2}})(?=[ ]?[,:\n!.]|[ ]?\Z)"
 )
-_LEADING = re.compile(
+_LEADING = lazy_pattern(
     r"(?:Patient|Customer|Client|Employee|Plaintiff|Defendant|Tenant|Applicant|Witness|Passenger|Contact|Call|Email|Notify|Claimant|Borrower)\Z"
 )
 _EN_NOT = frozenset(

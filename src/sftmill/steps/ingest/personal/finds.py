@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from sftmill.text.lazy import lazy_pattern
+
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 """Inside of a regular expression's class: the characters of Chinese names."""
 
@@ -42,7 +44,7 @@ def plain(text: str) -> str:
 BEFORE = r"(?<![0-9A-Za-z_])(?<![0-9][.,])(?<![0-9A-Za-z]-)"
 AFTER = r"(?![0-9A-Za-z_])(?!\.[0-9])"
 
-_OTHER_NUMBER = re.compile(
+_OTHER_NUMBER = lazy_pattern(
     r"(?:第|[单單]号|[单單]號|订单|訂單|运单|運單|快递|包裹|流水[号號]?|序列[号號]?|序[号號]|[编編][号號码碼]|型[号號]|[货貨][号號]|批[号號]|批次|"
     r"文[号號]|案[号號]|[条條]形?[码碼]|商品[码碼]|代[码碼]|信用[码碼]|工[单單]|发票|發票|合同[号號]?|准字|准印|[备備]案[号號]?|许可证[号號]?|"
     r"登记[号號]|[专專]利[号號]?|[标標]准[号號]?|追溯[码碼]|校[验驗][码碼和]|[时時]间戳|版本[号號]?|哈希|金[额額]|[总總][额額价量数]|价格|余额|"
@@ -55,7 +57,7 @@ _OTHER_NUMBER = re.compile(
     r"[ .:=#\"'(\[是为為]{0,4}\Z",
     re.I | re.A,
 )
-_UNIT = re.compile(
+_UNIT = lazy_pattern(
     r" ?(?:元|圆|[万萬亿億]|人民[币幣]|[美港欧日][元金]|[个個]|人(?![联聯])|[吨噸]|件|股|份|[户戶]|次|[条條]|[项項]|%|字[节節]|[毫微]?秒|"
     r"平方|公里|千米|千克|公斤|[辆輛]|[台臺套篇票字]|(?:bytes?|bits?|[kmg]i?b|ms|ns|us|s|km|kg|people|persons|users|"
     r"dollars|usd|rmb|cny|eur|yuan|units|times|rows|records|visitors|views|shares|tons|seconds)\b)",
@@ -68,7 +70,7 @@ def is_other_number(text: str, start: int, end: int) -> bool:
     return bool(_OTHER_NUMBER.search(text[max(0, start - 24) : start]) or _UNIT.match(text, end))
 
 
-_ZONES = {least: re.compile(rf"[0-9](?:[^0-9]{{0,3}}[0-9]){{{least - 1},}}", re.A) for least in (4, 7)}
+_ZONES = {least: lazy_pattern(rf"[0-9](?:[^0-9]{{0,3}}[0-9]){{{least - 1},}}", re.A) for least in (4, 7)}
 _CUE_REACH, _TAIL_REACH = 48, 24
 
 

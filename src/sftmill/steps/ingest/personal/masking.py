@@ -13,6 +13,7 @@ from sftmill.steps.ingest.personal.papers import find_bank_cards, find_identity_
 from sftmill.steps.ingest.personal.phones import find_phones
 from sftmill.steps.ingest.personal.places import find_places
 from sftmill.steps.ingest.personal.tables import find_columns
+from sftmill.text.lazy import lazy_pattern
 
 PLACEHOLDERS: dict[str, tuple[str, str]] = {
     "mobile": ("［手机号］", "[mobile number]"),
@@ -33,9 +34,9 @@ PLACEHOLDERS: dict[str, tuple[str, str]] = {
 """What stands for each kind, in Chinese and English; brackets that neither Markdown nor templates act on."""
 
 _RANK = {kind: i for i, kind in enumerate(PLACEHOLDERS)}
-_PLACEHOLDER = re.compile("|".join(re.escape(word) for pair in PLACEHOLDERS.values() for word in pair))
-_CJK = re.compile("[\u4e00-\u9fff]")
-_DIGIT = re.compile("[0-9０-９]")
+_PLACEHOLDER = lazy_pattern("|".join(re.escape(word) for pair in PLACEHOLDERS.values() for word in pair))
+_CJK = lazy_pattern("[\u4e00-\u9fff]")
+_DIGIT = lazy_pattern("[0-9０-９]")
 _ROUNDS = 4
 """Passes over a text with finds: a mask can lay bare what stood too near to it."""
 

@@ -27,6 +27,7 @@ from sftmill.steps.ingest.personal.name_words import (
     tag,
 )
 from sftmill.steps.ingest.personal.surnames import AMBIGUOUS, COMPOUND, FREQUENT, SURNAMES
+from sftmill.text.lazy import lazy_pattern
 
 _ROLES = (
     "姓 {0,8}名|名 {0,4}字|真[实實]姓名|曾用名|[联聯][系繫絡络]人|[经經][办辦]人|[负負][责責]人|[办辦]理人|收[件货貨款]人|寄件人|[发發][件货貨]人|付款人|持[卡证證]人|投保人|被保[险險]人|受益人|"
@@ -37,10 +38,10 @@ _ROLES = (
     "候[选選]人|面[试試]官|紧急联系人|[担擔]保人|借款人|[贷貸]款人|[债債][务務]人|[债債][权權]人|配偶|丈夫|妻子|父[亲親]|母[亲親]|[儿兒]子|女[儿兒]|[值][班](?:人员|人)?|[工][程][师師]|技[术術][员員]|管理[员員]|"
     "[预預][约約]人|[订訂][货貨票]人|[购購][买買房]人|[获獲][奖獎]者|[参參][会會賽赛]人|[主][讲講][人]|同事|[责責]任人|[执執]行人|被[执執]行人|律[师師]|[审審]判[长長员員]|[书書][记記][员員]|法官|[检檢]察官|警官|民警|[调調]解[员員]"
 )
-_MARK = re.compile(rf"[:=|\-][:*\-]{{0,3}}[ \t*_\"'|]{{0,6}}(?=(?P<value>[{HAN}A-Z]))")
-_ROLE_BEFORE = re.compile(rf"(?:{_ROLES})(?:姓名|名字|[签簽]名|[签簽]字)?[ \t]?(?:\([^()\n]{{1,8}}\))?[ \t*\"']*\Z")
+_MARK = lazy_pattern(rf"[:=|\-][:*\-]{{0,3}}[ \t*_\"'|]{{0,6}}(?=(?P<value>[{HAN}A-Z]))")
+_ROLE_BEFORE = lazy_pattern(rf"(?:{_ROLES})(?:姓名|名字|[签簽]名|[签簽]字)?[ \t]?(?:\([^()\n]{{1,8}}\))?[ \t*\"']*\Z")
 # Who wrote, made or founded something is public.
-_ANY_ROLE_BEFORE = re.compile(
+_ANY_ROLE_BEFORE = lazy_pattern(
     rf"[{HAN}]{{1,6}}(?<![作編编译譯著笔歌])(?<![创創]始|[发發]明|撰稿|出品|制片|主持|主[编編])(?:[人员員者方师師长長生友属屬工]|[收寄]件)[ \t]?(?:\([^()\n]{{1,8}}\))?[ \t*\"']*\Z"
 )
 # Literal words, simplified and traditional, so that the search can skip by their first characters.
@@ -52,24 +53,24 @@ _BARE_ROLES = str.split(
     "保证人 债务人 債務人 债权人 債權人 监护人 監護人 代理人 委托人 辩护人 執行人 执行人 申诉人 求助人 预约人 孕妇 孕婦 伤员 傷員 "
     "姓名 尊敬的 尊爱的 亲爱的 敬爱的 親愛的 尊敬 收件人是 请找 請找 转告 通知 他叫 她叫"
 )
-_BARE = re.compile(
+_BARE = lazy_pattern(
     "(?:" + "|".join(sorted(_BARE_ROLES, key=lambda word: (-len(word), word))) + ")"
     rf"(?:姓名|名叫|叫|是|[为為])?[ ]?(?=(?P<value>{SURNAME}[{HAN}]|[{HAN}]{{1,6}}·[{HAN}]))"
 )
-_SUFFIX = re.compile(r"(?:先生|女士|小姐|太太)(?![们們])")
-_FACTS = re.compile(
+_SUFFIX = lazy_pattern(r"(?:先生|女士|小姐|太太)(?![们們])")
+_FACTS = lazy_pattern(
     r"[,，、 (]{1,3}(?:[男女]性?[,，、。 ;\n()]|身[份分][证證]|公民身份|(?:[联聯][系繫絡络])?(?:[电電][话話]|手[机機])"
     r"|\+?(?:86[ \-]?)?1[3-9][0-9][ \-]?[0-9]{4})"
 )
-_BEFORE_FACTS = re.compile(
+_BEFORE_FACTS = lazy_pattern(
     rf"(?:(?<![{HAN}·])|(?<=[人员員者方主师師长長生友属屬亲親妻夫告名]))(?P<name>{SURNAME}[{HAN}]{{1,2}})\Z"
 )
 
-_TAIL = re.compile(
+_TAIL = lazy_pattern(
     r"性[别別]|年[龄齡]|[电電][话話]|手[机機]|[联聯]|身[份分]|住|[职職]|出生|[民]族|[男女]|地址|[邮郵]|微信|QQ|[工学學]号|科|床|[系于於因就在的是为為有和与與及向对對到来來去说說称稱将將已被把给給从從]"
 )
 _LATIN = r"[A-Z][a-zA-Z'’\-]+(?:(?:[ ·]|,[ ])[A-Z][a-zA-Z'’.\-]*){0,3}"
-_LATIN_NAME = re.compile(rf"{_LATIN}(?![A-Za-z0-9_])")
+_LATIN_NAME = lazy_pattern(rf"{_LATIN}(?![A-Za-z0-9_])")
 
 
 def find_names(text: str, chinese: bool) -> Iterator[Find]:
@@ -122,9 +123,9 @@ def _in_field(text: str, mark: int, start: int, chinese: bool) -> Iterator[Find]
     yield from in_english_field(text, mark, start)
 
 
-_RUN = re.compile(f"[{HAN}]+")
-_DOTTED = re.compile(DOTTED)
-_SPACED = re.compile(rf"{SURNAME}[ ]{{1,4}}[{HAN}](?![{HAN}])")
+_RUN = lazy_pattern(f"[{HAN}]+")
+_DOTTED = lazy_pattern(DOTTED)
+_SPACED = lazy_pattern(rf"{SURNAME}[ ]{{1,4}}[{HAN}](?![{HAN}])")
 
 
 def _value_end(text: str, start: int) -> int:
@@ -215,7 +216,7 @@ def _after_bare(text: str, match: re.Match[str]) -> Iterator[Find]:
     yield Find(start, start + size, "name")
 
 
-_SPACED_TAIL = re.compile(rf"(?<![{HAN}]){SURNAME}[ ]{{1,2}}[{HAN}]\Z")
+_SPACED_TAIL = lazy_pattern(rf"(?<![{HAN}]){SURNAME}[ ]{{1,2}}[{HAN}]\Z")
 
 
 def _is_set_off(value: str, size: int) -> bool:
@@ -292,12 +293,12 @@ def _titled(text: str, start: int, end: int, name: str, begin: int) -> Iterator[
     yield Find(start, end, "name")
 
 
-_NAME_COLUMN = re.compile(
+_NAME_COLUMN = lazy_pattern(
     rf"(?:(?:{_ROLES})(?:姓名|名称)?|(?:(?:full|customer|patient|employee|client|contact|student|first|last|user|card ?holder|applicant)[ _]?)?(?:name|person)"
     r"|patient|customer|client|employee|applicant|contact)\Z",
     re.I,
 )
-_CELL_NAME = re.compile(
+_CELL_NAME = lazy_pattern(
     rf"{SURNAME}[ ]{{0,2}}[{HAN}]{{1,2}}\Z|[{HAN}]{{1,8}}(?:·[{HAN}]{{1,8}})+\Z|{PERSON}\Z|{WORD}\Z"
 )
 

@@ -5,20 +5,21 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from sftmill.steps.ingest.personal.finds import Find
+from sftmill.text.lazy import lazy_pattern
 
 _AT = r"(?: @ | ?(?:\[at\]|\(at\)|\{at\}|#at#) ?)"
-_MAIL = re.compile(
+_MAIL = lazy_pattern(
     rf"(?<![0-9A-Za-z_.+\-])[0-9A-Za-z_](?:[0-9A-Za-z_.+\-%']{{0,62}}[0-9A-Za-z_\-])?{_AT}"
     r"(?P<domain>[0-9A-Za-z\-]{1,63}(?: ?(?:\.|\[dot\]|\(dot\)) ?[0-9A-Za-z\-]{1,63}){0,6} ?(?:\.|\[dot\]|\(dot\)) ?(?P<top>[A-Za-z]{2,18}))(?![0-9A-Za-z_])",
     re.A | re.I,
 )
-_TIGHT_MAIL = re.compile(
+_TIGHT_MAIL = lazy_pattern(
     r"(?<![0-9A-Za-z_.+\-])[0-9A-Za-z_](?:[0-9A-Za-z_.+\-%']{0,62}[0-9A-Za-z_\-])?@"
     r"(?P<domain>[0-9A-Za-z\-]{1,63}(?:\.[0-9A-Za-z\-]{1,63}){0,6}\.(?P<top>[A-Za-z]{2,18}))(?:(?![0-9A-Za-z_])|(?<=\.com|\.net|\.org)(?=[0-9])|(?<=\.cn)(?=[0-9]))",
     re.A,
 )
 # RFC 2606 and RFC 6761: names that belong to nobody.
-_RESERVED = re.compile(
+_RESERVED = lazy_pattern(
     r"(?:(?:.*\.)?(?:example|test|invalid|localhost|local|localdomain|lan|internal|home|arpa|domain|tld|hostname|fqdn)|(?:.*\.)?example\.(?:com|net|org|edu|cn))\Z",
     re.I,
 )
@@ -34,18 +35,18 @@ _PLACEHOLDERS = frozenset(
         "user username you your your_name yourname name foo bar someone somebody login loginname localpart local-part address"
     )
 )
-_PLACEHOLDER_DOMAIN = re.compile(
+_PLACEHOLDER_DOMAIN = lazy_pattern(
     r"(?:(?:your|my|some|the|remote)?-?_?(?:remote|domain|host|hostname|server|company|site|machine)|foo|bar|fqdn)(?:-?name)?\.",
     re.I,
 )
 
-_CHAT = re.compile(
+_CHAT = lazy_pattern(
     r"(?:(?:微信|威信|薇信|(?<![A-Za-z])(?:wechat|weixin|we chat|wx|vx|skype|telegram|line))(?P<numbered>[号號]?(?:[码碼])?(?: ?(?:id|account|no|number|[账帳帐賬][号號])\b)?)"
     r"[ \t]*(?P<mark>[:=|]|是|[为為]|is\b)?[ \t\"'@]*(?P<chat>[A-Za-z0-9][A-Za-z0-9_\-.]{4,28}[A-Za-z0-9_])"
     r"|(?<![A-Za-z])(?:Q ?Q|扣扣|企鹅)(?:[号號][码碼]?| ?(?:number|no)\b\.?)?[ \t]*(?:[:=|]|是|[为為]|is\b)?[ \t\"']*(?P<qq>[1-9][0-9]{4,11}))(?![0-9A-Za-z_@])",
     re.A | re.I,
 )
-_IP = re.compile(
+_IP = lazy_pattern(
     r"(?<![0-9A-Za-z_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])|(?<![0-9A-Za-z_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![0-9A-Za-z_:])",
     re.A,
 )

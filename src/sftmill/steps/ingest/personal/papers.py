@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from sftmill.steps.ingest.personal.finds import AFTER, BEFORE, Find, digits_of, in_zones, is_other_number, luhn, zones
+from sftmill.text.lazy import lazy_pattern
 
 _PROVINCES = frozenset(
     code
@@ -20,35 +21,35 @@ _ID_CUE = (
     r"(?:身[份分][证證]件?|[证證]件|公民身[份分]|(?<![A-Za-z])(?:(?:resident )?(?:id|identity|identification)(?: card)?(?= ?(?:card|no|number|num|#|:)))"
     r"(?: card)?)"
 )
-_ID18 = re.compile(rf"(?<![0-9A-Za-z_])(?<![0-9]\.)[1-9](?:[ \-\n]?[0-9]){{16}}[ \-\n]?[0-9Xx]{AFTER}", re.A)
-_ID_CUED = re.compile(
+_ID18 = lazy_pattern(rf"(?<![0-9A-Za-z_])(?<![0-9]\.)[1-9](?:[ \-\n]?[0-9]){{16}}[ \-\n]?[0-9Xx]{AFTER}", re.A)
+_ID_CUED = lazy_pattern(
     rf"{_ID_CUE}{_NUMBER_WORD}{_GAP}(?P<number>[1-9](?:[ \-]?[0-9]){{13,16}}[ \-]?[0-9Xx]|[A-Z]{{1,2}}[0-9]{{6,9}}(?:\([0-9A]\))?){AFTER}",
     re.A | re.I,
 )
-_HONG_KONG = re.compile(rf"{BEFORE}[A-Z]{{1,2}}[0-9]{{6}}\([0-9A]\)", re.A)
+_HONG_KONG = lazy_pattern(rf"{BEFORE}[A-Z]{{1,2}}[0-9]{{6}}\([0-9A]\)", re.A)
 
-_PASSPORT = re.compile(
+_PASSPORT = lazy_pattern(
     r"(?:[护護]照|通行[证證]|[军軍士][官兵人][证證]|[驾駕][驶駛][证證]|居留[证證]|回[乡鄉][证證]|[台臺]胞[证證]|(?<![A-Za-z])(?:passport|driver'?s? licen[cs]e|travel document)s?)"
     rf"(?:{_NUMBER_WORD}){_GAP}(?P<number>(?=[A-Z]*[0-9]{{5}}|[A-Z0-9]{{0,3}}[0-9]{{5}})[A-Z0-9]{{6,18}}){AFTER}",
     re.A | re.I,
 )
-_SSN = re.compile(
+_SSN = lazy_pattern(
     r"(?:(?<![A-Za-z])SSN|social security)[^0-9\n]{0,24}(?P<number>(?!000|666)[0-9]{3}([ \-]?)[0-9]{2}\2[0-9]{4})"
     + AFTER,
     re.A | re.I,
 )
 # A letter for the province, a letter for the city, five characters (GA 36-2018), six for new energy.
-_PLATE = re.compile(
+_PLATE = lazy_pattern(
     r"[京津沪滬渝冀豫云雲辽遼黑湘皖鲁魯新苏蘇浙赣贛鄂桂甘晋晉蒙陕陝吉闽閩贵貴粤粵青藏川宁寧琼瓊使领領][A-HJ-NP-Z][·. \-]?"
     r"(?=[A-Z0-9]{0,5}[0-9])(?:[A-HJ-NP-Z0-9]{6}|[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学學警港澳使领領])(?![0-9A-Za-z\-])",
     re.A,
 )
-_PLATE_CUED = re.compile(
+_PLATE_CUED = lazy_pattern(
     r"(?:[车車]牌|(?<![A-Za-z])(?:licen[cs]e|registration|number) plate)"
     rf"{_NUMBER_WORD}{_GAP}(?P<number>(?=[A-Z \-]{{0,4}}[0-9])[A-Z0-9]{{1,4}}[ \-]?[A-Z0-9]{{2,5}}){AFTER}",
     re.A | re.I,
 )
-_RECORD = re.compile(
+_RECORD = lazy_pattern(
     r"(?:(?:病[历歷案]|住院|[门門][诊診]|就[诊診]卡?|[检檢]查|[医醫]保卡?|社保卡?|社[会會]保障卡?|公[积積]金|[学學]籍?|工|[员員]工|[会會][员員]卡?|[诊診][疗療]卡|健康卡)[号號](?:[码碼])?"
     r"|(?:病[历歷案]|[员員]工)[编編][号號]"
     r"|(?<![A-Za-z])(?:MRN|(?:medical|health|patient|hospital) (?:record|insurance|id|chart)|NHS|medicare|medicaid|member(?:ship)? id|"
@@ -56,7 +57,7 @@ _RECORD = re.compile(
     rf"{_GAP}(?P<number>(?=[A-Z\-]{{0,8}}[0-9][A-Z0-9\-]{{2}})[A-Z0-9](?:-?[A-Z0-9]| (?=[0-9]{{2}})[0-9]){{3,21}}){AFTER}",
     re.A | re.I,
 )
-_BIRTH = re.compile(
+_BIRTH = lazy_pattern(
     r"(?:出生(?:日期|年月日?|[时時]间)|(?<![过過])生日|(?<![A-Za-z])(?:d\.?o\.?b\.?|date of birth|birth ?(?:date|day)|born(?: on)?(?=[ :]{1,2}[0-9]{1,4}[\-/])))"
     r"(?: ?\([^()\n]{1,12}\))?[ \t]*(?:[:=|]|是|[为為]|is\b)?[ \t\"']*"
     r"(?P<date>[12][0-9]{3} ?[年\-/.] ?[01]?[0-9](?: ?[月\-/.] ?(?:[0-3]?[0-9] ?日?)?)?|[12][0-9]{7}|[0-3]?[0-9][\-/.][0-3]?[0-9][\-/.](?:[12][0-9])?[0-9]{2}"
@@ -67,13 +68,13 @@ _BIRTH = re.compile(
     re.A | re.I,
 )
 
-_CARD = re.compile(
+_CARD = lazy_pattern(
     rf"{BEFORE}(?:[0-9]{{15,19}}|[0-9]{{4}}(?P<gap>[ \-\n])[0-9]{{4}}(?P=gap)[0-9]{{4}}(?P=gap)[0-9]{{4}}(?:(?P=gap)?[0-9]{{1,3}})?"
     rf"|[0-9]{{4}}[ \-][0-9]{{6}}[ \-][0-9]{{5}}|[0-9]{{6}}[ \-][0-9]{{10,13}}){AFTER}(?!-[0-9A-Za-z])",
     re.A,
 )
 # Leading digits and lengths by ISO/IEC 7812 as the card networks publish them; 62 is UnionPay.
-_ISSUER = re.compile(
+_ISSUER = lazy_pattern(
     r"(?:62[0-9]{14,17}|81[0-9]{14,17}|95(?:58|59)[0-9]{12,15}|4[0-9]{15}(?:[0-9]{3})?|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"
     r"|3[47][0-9]{13}|35(?:2[89]|[3-8][0-9])[0-9]{12}|(?:6011|64[4-9][0-9]|65[0-9]{2})[0-9]{12}|(?:50|5[6-8]|60)[0-9]{14,17})\Z",
     re.A,
@@ -82,12 +83,12 @@ _CARD_CUE = (
     r"(?:[银銀][行联聯]卡|信用卡|借[记記]卡|[储儲]蓄卡|工[资資]卡|卡[号號]|[账帐賬帳][号號户戶]|(?<![A-Za-z])(?:(?:bank|credit|debit|visa|mastercard|amex)(?: card| account)?|"
     r"card|account|acct\.?|a/c))"
 )
-_CARD_CUED = re.compile(
+_CARD_CUED = lazy_pattern(
     rf"{_CARD_CUE}{_NUMBER_WORD}{_GAP}(?P<number>[0-9](?:[ \-]?[0-9]){{7,20}}){AFTER}",
     re.A | re.I,
 )
-_CARD_CUE_BEFORE = re.compile(rf"{_CARD_CUE}{_NUMBER_WORD}[^0-9。，;\n]{{0,8}}\Z", re.A | re.I)
-_IBAN = re.compile(rf"{BEFORE}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,3}})?{AFTER}", re.A)
+_CARD_CUE_BEFORE = lazy_pattern(rf"{_CARD_CUE}{_NUMBER_WORD}[^0-9。，;\n]{{0,8}}\Z", re.A | re.I)
+_IBAN = lazy_pattern(rf"{BEFORE}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,3}})?{AFTER}", re.A)
 
 
 def is_identity_number(number: str) -> bool:

@@ -4,47 +4,48 @@ import re
 from collections.abc import Iterator
 
 from sftmill.steps.ingest.personal.finds import AFTER, BEFORE, Find, digits_of, in_zones, is_other_number, zones
+from sftmill.text.lazy import lazy_pattern
 
 _NEXT_WORD = r"(?=QQ|qq|wx|WX|VX|vx|ext|Ext|EXT|Tel|TEL|tel|[Ee]-?mail)"
 _END = rf"(?:{_NEXT_WORD}|{AFTER})"
 _EXTENSION = r"(?:(?: ?(?:转|轉|分机|分機|ext\.?|x) ?|-)[0-9]{1,6}(?![0-9]))?"
 
 # Mobile numbers begin with 13 to 19 (numbering plan of the MIIT, 2017 edition and its additions).
-_MOBILE = re.compile(
+_MOBILE = lazy_pattern(
     rf"{BEFORE}(?P<country>\(?(?:\+|00)?86\)?[ \-]{{0,2}}(?:\(0\))?)?0?(?P<number>1[ \-]?[3-9](?:[ \-.·\n]?[0-9]){{9}}){_END}{_EXTENSION}",
     re.A,
 )
-_ROW_OF_FIGURES = re.compile(r"[0-9] ~|~ [0-9]", re.A)
-_GROUPS = re.compile("[0-9]+")
+_ROW_OF_FIGURES = lazy_pattern(r"[0-9] ~|~ [0-9]", re.A)
+_GROUPS = lazy_pattern("[0-9]+")
 _SPOKEN_DIGITS = "〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖貳參陸"
-_SPOKEN = re.compile(
+_SPOKEN = lazy_pattern(
     f"[一壹幺](?<![{_SPOKEN_DIGITS}].)[ \\-]?[三四五六七八九叁肆伍陆柒捌玖參陸](?:[ \\-]?[{_SPOKEN_DIGITS}]){{9}}"
     f"(?![{_SPOKEN_DIGITS}十百千万亿年])"
 )
 
 # Area codes: 10, 20 to 29 with eight digits behind them, 310 to 999 with seven or eight.
-_LANDLINE = re.compile(
+_LANDLINE = lazy_pattern(
     rf"{BEFORE}(?P<area>\(?(?:(?:\+|00)?86[ \-)]{{1,2}}\(?0?|\+?86\(0\)|0)(?:10|2[0-57-9]|[3-9][0-9]{{2}})\)?)(?P<gap>[ \-]{{0,3}})"
     rf"(?P<local>[2-9][0-9]{{2,3}}(?P<middle>[ \-]?)[0-9]{{4}}){_END}{_EXTENSION}",
     re.A,
 )
-_SERVICE = re.compile(
+_SERVICE = lazy_pattern(
     rf"{BEFORE}(?:[48]00[ \-][0-9]{{3}}[ \-]?[0-9]{{4}}|[48]00[ \-][0-9]{{4}}[ \-]?[0-9]{{3}}|[48]00[0-9]-[0-9]{{3}}-[0-9]{{3}}"
     rf"|(?:1[ \-])?\(?800\)?[ \-][0-9]{{3}}[ \-][0-9]{{4}}){_END}{_EXTENSION}",
     re.A,
 )
 # E.164: a plus (or 00), country code, at most 15 digits in all.
-_INTERNATIONAL = re.compile(
+_INTERNATIONAL = lazy_pattern(
     rf"(?<![0-9A-Za-z_+)])\(?(?P<mark>\+|00)[1-9][0-9]{{0,2}}\)?(?:[ .\-]?\(?[0-9]{{1,14}}\)?){{1,7}}{_END}{_EXTENSION}",
     re.A,
 )
-_AMERICAN = re.compile(
+_AMERICAN = lazy_pattern(
     rf"{BEFORE}(?:1[ .\-])?(?:\([2-9][0-9]{{2}}\) ?[2-9][0-9]{{2}}[ .\-][0-9]{{4}}"
     rf"|[2-9][0-9]{{2}}(?P<mark>[.\-])[2-9][0-9]{{2}}(?P=mark)[0-9]{{4}}){_END}(?: ?(?:ext\.?|x) ?[0-9]{{1,5}})?",
     re.A | re.I,
 )
 # A trunk zero and groups: United Kingdom, Taiwan, Australia, ...
-_GROUPED = re.compile(
+_GROUPED = lazy_pattern(
     rf"{BEFORE}(?<![0-9][ \-])(?:\(0[0-9]{{1,4}}\) ?|0[0-9]{{1,4}}[ \-])(?:[0-9]{{3,4}}[ \-]?[0-9]{{3,4}}|[0-9]{{2}}(?:[ \-][0-9]{{2}}){{2,3}}){_END}",
     re.A,
 )
@@ -54,16 +55,18 @@ _CUE = (
     r"(?<![A-Za-z])(?:tel(?:ephone)?|(?:tele|cell)?phone|mobile|cell|fax|hotline|whatsapp|contact (?:no|number)|"
     r"(?:call|dial|ring)(?: (?:me|us|him|her|them))?(?: (?:at|on))?|reach(?:ed)? (?:\w{2,4} )?(?:at|on)|text (?:me )?at))"
 )
-_CUED = re.compile(
+_CUED = lazy_pattern(
     rf"{_CUE}(?:[号號][码碼]?| ?(?:no|number|nr)\b\.?| ?#)?(?: ?\([^()\n0-9]{{1,8}}\))?[ \t]*(?:[:=.|]|是|[为為]|is\b|at\b|on\b)?[ \t\"']*"
     r"(?P<number>\(?\+?\(?[0-9](?:[ \-.()]{0,2}[0-9]){6,16})(?![0-9A-Za-z_])(?!\.[0-9])",
     re.A | re.I,
 )
-_CUE_BEFORE = re.compile(
+_CUE_BEFORE = lazy_pattern(
     rf"{_CUE}(?:[号號][码碼]?| ?(?:no|number)\b\.?| ?#)?(?: ?\([^()\n0-9]{{1,8}}\))?[^0-9。，;\n]{{0,6}}\Z", re.A | re.I
 )
-_MORE = re.compile(rf"[ ]?(?:[、,，/;|]|或|和|及|or|and)[ ]?(?P<number>[2-9][0-9]{{2,3}}[ \-]?[0-9]{{4}}){_END}", re.A)
-_DATE = re.compile(r"[12][0-9]{3}([\-.])[01]?[0-9]\1[0-3]?[0-9]\Z", re.A)
+_MORE = lazy_pattern(
+    rf"[ ]?(?:[、,，/;|]|或|和|及|or|and)[ ]?(?P<number>[2-9][0-9]{{2,3}}[ \-]?[0-9]{{4}}){_END}", re.A
+)
+_DATE = lazy_pattern(r"[12][0-9]{3}([\-.])[01]?[0-9]\1[0-3]?[0-9]\Z", re.A)
 
 
 def find_phones(text: str) -> Iterator[Find]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 from sftmill.steps.ingest.personal.finds import Find
 from sftmill.steps.ingest.personal.names import is_name_cell, is_name_column
+from sftmill.text.lazy import lazy_pattern
 
-_CUE = re.compile(
+_CUE = lazy_pattern(
     r"姓名|名字|[联聯][系繫絡络]|[电電][话話]|手[机機]|[传傳]真|住址|地址|微信|QQ|出生|生日|病[历歷案]|[学學工][号號]|[护護]照|[账帐賬帳][号號户戶]|卡[号號]|身[份分][证證]|[证證]件|[车車]牌|[户戶]名|"
     r"[患][者]|客[户戶]|[员員]工|[学學]生|人\Z|phone|mobile|\btel\b|\bcell\b|\bfax\b|address|\bdob\b|birth|\bssn\b|passport|account|name|patient|customer|client|employee|contact|\bmrn\b|licen[cs]e plate|wechat",
     re.I,
