@@ -34,6 +34,9 @@ from sftmill.text import content_hash
 PULL_ROWS = 256
 """Rows listed at a time, in a thread, so that a slow disk does not hold up the event loop."""
 
+TURN_ROWS = 32
+"""Rows after which the event loop gets its turn."""
+
 DONE_FILE = "reading.json"
 
 
@@ -88,10 +91,8 @@ class ReadingPass:
         packer = Packer(self, listing)
         ahead: deque[tuple[Row | Fate, Awaitable[Walked] | Walked | None]] = deque()
         most = 4 * self.workers.number if self.workers else PULL_ROWS
-        async for row, walked in self._pull(listing):
-            if self.workers is not None and isinstance(row, dict):
-                walked = asyncio.create_task(self.workers.walk(1, len(self.stages), row, ()))
-            ahead.append((row, walked))
+        async for row in self._pull(listing):
+            ahead.append((row, self._walk(row) if isinstance(row, dict) and self.steps else None))
             while len(ahead) >= most and not packer.full:
                 async for shard in packer.add(*ahead.popleft()):
                     yield shard
@@ -131,32 +132,35 @@ class ReadingPass:
     async def _same_listing(self, earlier: dict) -> bool:
         """Tell whether the source still lists the rows of the earlier run."""
         listing = Listing()
-        async for _, _ in self._pull(listing, only_names=True):
+        async for _ in self._pull(listing):
             if listing.number == earlier["listed"]:
                 break
         return listing.digest == earlier["listing"]
 
-    async def _pull(
-        self, listing: "Listing", only_names: bool = False
-    ) -> AsyncIterator[tuple[Row | Fate, Walked | None]]:
-        """Yield the source's rows with their ids, and fates for what it could not take in.
+    def _walk(self, row: Row) -> asyncio.Task[Walked] | Walked:
+        """Take a row through the stages: in a worker, or here where they are all quick.
 
-        Beside a row stands what the stages made of it, where they are all quick.
+        A thread would cost more than it brings: it and the event loop would wait for each other at every call.
         """
+        if self.workers is not None:
+            return asyncio.create_task(self.workers.walk(1, len(self.stages), row, ()))
+        return walk(self.steps, row, ())
+
+    async def _pull(self, listing: "Listing") -> AsyncIterator[Row | Fate]:
+        """Yield the source's rows with their ids, and fates for what it could not take in."""
         source = self.stages[0].step
         assert isinstance(source, Source)
         rows = source.rows()
-        while chunk := await asyncio.to_thread(self._pull_some, rows, only_names):
-            for row, walked in chunk:
+        while chunk := await asyncio.to_thread(self._pull_some, rows):
+            for number, row in enumerate(chunk, 1):
                 listing.add(row["id"] if isinstance(row, dict) else row.row["id"])
-                yield row, walked
+                yield row
+                if number % TURN_ROWS == 0:
+                    await asyncio.sleep(0)
 
-    def _pull_some(self, rows: Iterator[Row | Dropped], only_names: bool) -> list[tuple[Row | Fate, Walked | None]]:
-        """Take the next rows of the source, with their ids and what quick stages make of them."""
-        named = [self._named(item) for item in islice(rows, PULL_ROWS)]
-        if self.workers or not self.steps or only_names:
-            return [(row, None) for row in named]
-        return [(row, walk(self.steps, row, ()) if isinstance(row, dict) else None) for row in named]
+    def _pull_some(self, rows: Iterator[Row | Dropped]) -> list[Row | Fate]:
+        """Take the next rows of the source, with their ids."""
+        return [self._named(item) for item in islice(rows, PULL_ROWS)]
 
     def _named(self, item: Row | Dropped) -> Row | Fate:
         """Give a row its id, also one that the source could not take in."""

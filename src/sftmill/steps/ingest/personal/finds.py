@@ -74,12 +74,14 @@ _ZONES = {least: lazy_pattern(rf"[0-9](?:[^0-9]{{0,3}}[0-9]){{{least - 1},}}", r
 _CUE_REACH, _TAIL_REACH = 48, 24
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def zones(text: str, least: int) -> tuple[tuple[int, int], ...]:
     """Return the stretches around numbers of at least `least` digits (4 or 7), cues included, none overlapping.
 
     Patterns for numbers are dear; most of a text has none, and is passed by at the cost of one search.
     """
+    if least > 4 and not zones(text, 4):
+        return ()
     found: list[tuple[int, int]] = []
     start = end = -1
     for match in _ZONES[least].finditer(text):

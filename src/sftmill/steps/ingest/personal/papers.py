@@ -107,6 +107,8 @@ def is_identity_number(number: str) -> bool:
 
 def find_identity_numbers(text: str) -> Iterator[Find]:
     """Yield the identity cards: by checksum, or behind a cue."""
+    if not (few := zones(text, 4)):
+        return
     areas = zones(text, 7)
     for match in in_zones(_ID18, text, areas):
         number = "".join(c for c in match[0] if c.isalnum())
@@ -115,13 +117,14 @@ def find_identity_numbers(text: str) -> Iterator[Find]:
     for match in in_zones(_ID_CUED, text, areas):
         if len(match["number"]) - match["number"].count(" ") - match["number"].count("-") != 17:
             yield Find(*match.span("number"), "id_card")
-    for match in in_zones(_HONG_KONG, text, zones(text, 4)):
+    for match in in_zones(_HONG_KONG, text, few):
         yield Find(match.start(), match.end(), "id_card")
 
 
 def find_bank_cards(text: str) -> Iterator[Find]:
     """Yield bank cards by issuer and Luhn digit, IBANs by ISO 13616, and account numbers behind a cue."""
-    areas = zones(text, 7)
+    if not (areas := zones(text, 7)):
+        return
     for match in in_zones(_CARD, text, areas):
         digits = digits_of(match[0])
         if not (_ISSUER.match(digits) and luhn(digits)):
@@ -143,7 +146,7 @@ def find_papers(text: str) -> Iterator[Find]:
     """Yield passports, social security numbers, licence plates, record numbers and dates of birth."""
     areas = zones(text, 4)
     for pattern, kind in ((_PASSPORT, "passport"), (_SSN, "ssn"), (_PLATE_CUED, "plate"), (_RECORD, "record")):
-        for match in in_zones(pattern, text, areas):
+        for match in in_zones(pattern, text, areas) if areas else ():
             yield Find(*match.span("number"), kind)
     for match in _PLATE.finditer(text):
         yield Find(match.start(), match.end(), "plate")

@@ -73,7 +73,8 @@ def find_phones(text: str) -> Iterator[Find]:
     """Yield the telephone numbers of a plain text: kind "mobile" for Chinese mobiles, else "phone"."""
     for match in _SPOKEN.finditer(text):
         yield Find(match.start(), match.end(), "mobile")
-    areas = zones(text, 7)
+    if not (areas := zones(text, 7)):
+        return
     for match in in_zones(_MOBILE, text, areas):
         if _is_mobile(text, match):
             yield Find(match.start(), match.end(), "mobile")
