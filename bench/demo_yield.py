@@ -14,16 +14,16 @@ PAIRS = 30
 
 RECIPE = {
     "name": "yield",
-    "lang": "zh",
+    "lang": ["zh", "en"],  # some sections of the handbooks have not been translated
     "models": {"teacher": {"local": MODEL}},
     "streams": {
         "books": [
-            {"books": {"folder": str(BOOKS), "patterns": list(FOLDERS), "lang": "zh", "sensitivity": "public"}},
+            {"books": {"folder": str(BOOKS), "patterns": list(FOLDERS), "sensitivity": "public"}},
             {"split": {"size": 300}},
             {"selfqa_questions": {"most": 2, "max_tokens": 256}},
             "question_form",
-            {"selfqa_answers": {"max_tokens": 256}},
-            {"grounded": {"threshold": 0.5}},
+            {"selfqa_answers": {"max_tokens": 256, "attempts": 3}},
+            "grounded",
             "dedup",
         ]
     },

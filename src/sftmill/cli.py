@@ -170,7 +170,7 @@ def status(run_dir: RunArgument, follow: Annotated[bool, typer.Option("--follow"
 @app.command()
 def show(
     run_dir: RunArgument,
-    stage: Annotated[str, typer.Argument(help="Stream or stream/step, such as books or books/03-split.")] = "",
+    stage: Annotated[str, typer.Argument(help="Stream or stream/step, such as books or books/split.")] = "",
     number: Annotated[int, typer.Option("-n", help="How many rows.")] = 5,
     dropped: Annotated[bool, typer.Option("--dropped", help="Rows that were dropped there, with the reason.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Rows that failed there, with the error.")] = False,

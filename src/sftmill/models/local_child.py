@@ -42,7 +42,7 @@ def parameters(settings: dict[str, Any]) -> Any:
     server.cpuparams.n_threads = settings["threads"]
     server.cpuparams_batch.n_threads = settings["prompt_threads"]
     server.n_threads_http = settings["connections"]
-    server.cache_ram_mib = 0  # by default prompts that left their slot are kept, up to 8 GiB
+    server.cache_ram_mib = 256
     server.verbosity = 1  # errors only: at the usual 3 every request writes about 700 bytes
     server.ui = False
     server.endpoint_slots = False  # it would show every prompt to any process of this machine

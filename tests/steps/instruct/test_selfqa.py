@@ -429,3 +429,36 @@ def test_auto_gives_a_list_more_room_than_a_value():
     said = {"quotations": [], "answer": "硬" * 200}
     row = {**asked(passage_row("zh"), "怎样检修？"), "question_type": "how"}
     assert answer(ask_answer(row, lambda _: said)[0]) == "硬" * 200
+
+
+@pytest.mark.parametrize(
+    ("lang", "asked_for", "echo", "right"),
+    [
+        ("zh", "如何关闭备用水泵？", "关闭备用水泵。", "先关进水阀，再断电。"),
+        (
+            "en",
+            "How is the spare pump shut down?",
+            "The spare pump is shut down.",
+            "Close the inlet, then cut the power.",
+        ),
+    ],
+)
+def test_an_answer_that_only_repeats_the_question_is_asked_for_again(lang, asked_for, echo, right):
+    class Echoing:
+        def __init__(self, replies):
+            self.replies = list(replies)
+            self.temperatures = []
+
+        def prompt(self, name, **values):
+            return [{"role": "user", "content": asked_for}]
+
+        async def ask(self, prompt, *, to, schema, sampling):
+            self.temperatures.append(sampling.temperature)
+            return [Reply("", data=schema(quotations=[], answer=self.replies.pop(0)))]
+
+    row = asked({"passage": right, "title_path": [], "lang": lang}, asked_for)
+    desk = Echoing([echo, right])
+    assert answer(asyncio.run(SelfQAAnswers().row(row, desk))) == right
+    assert desk.temperatures == [0.0, 0.5]
+    stubborn = Echoing([echo, echo, right])
+    assert answer(asyncio.run(SelfQAAnswers().row(row, stubborn))) == echo

@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from sftmill.steps.curate.evidence import words_of
+from sftmill.steps.curate.vetoes import adds_nothing
 from sftmill.steps.curate.wording import is_refusal, strip_lead
 from sftmill.text import deixis, sentences
 
@@ -89,3 +91,8 @@ def pointer(answer: str, lang: str) -> str:
     """
     found = [answer[span.start : span.end] for span in deixis(answer, lang)]
     return next((words for words in found if words[0] != "本" or words in ("本文", "本篇")), "")
+
+
+def repeats(question: str, answer: str) -> bool:
+    """Tell whether an answer says nothing that the question does not, as a small model that echoes does."""
+    return adds_nothing(question, words_of(answer))

@@ -10,11 +10,16 @@ from sftmill.steps.instruct.answer_form import (
     is_unanswerable,
     outside,
     pointer,
+    repeats,
     stand_alone,
     wanted_length,
 )
 from sftmill.steps.instruct.question_types import classify
 from sftmill.text import length
+
+
+WARMER = 0.5
+"""Added to the temperature with every further attempt; small models that echo greedily answer when drawn."""
 
 
 class QuotedAnswer(BaseModel):
@@ -39,7 +44,8 @@ class SelfQAAnswers(AskStep):
     compute the passage once. An answer stands alone afterwards: "according to the material," at the
     head of one of its sentences is cut off, and an answer that points at the text in another way is dropped.
     Drops: `no_question`, `unanswerable` (the passage holds no answer, as the model says), `deictic`,
-    `answer_too_short`, `answer_too_long` (under half or over twice the length asked for).
+    `answer_too_short`, `answer_too_long` (under half or over twice the length asked for). An answer that
+    only repeats the question is asked for again before `grounded` drops it.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("passage", "title_path", "question")
@@ -56,6 +62,8 @@ class SelfQAAnswers(AskStep):
     auto: at most 80 characters (50 words) for what and compute, 250 (150) for how and list, 150 (90) for the others."""
     temperature: float = Field(0.0, ge=0, le=2)
     """0, because there is one right answer."""
+    attempts: int = Field(2, ge=1, le=8)
+    """Times that an answer is asked for in all while it only repeats the question; each time a little warmer."""
     max_tokens: int = Field(768, ge=16)
     """Tokens that the reply may have, quotations included."""
 
@@ -67,14 +75,13 @@ class SelfQAAnswers(AskStep):
         lang = row.get("lang") or "zh"
         wanted = wanted_length(self.answer_length, row.get("question_type") or classify(text, lang), lang)
         shortest = None if self.answer_length == "auto" else wanted.least
-        replies = await desk.ask(
-            desk.prompt("answer", question=text, shortest=shortest, longest=wanted.most),
-            to=self.to,
-            schema=QuotedAnswer,
-            sampling=sampling(self.temperature, self.max_tokens),
-        )
-        reply = replies[0]
-        data: QuotedAnswer = reply.data
+        prompt = desk.prompt("answer", question=text, shortest=shortest, longest=wanted.most)
+        for attempt in range(self.attempts):
+            drawn = sampling(self.temperature + WARMER * attempt, self.max_tokens)
+            reply = (await desk.ask(prompt, to=self.to, schema=QuotedAnswer, sampling=drawn))[0]
+            data: QuotedAnswer = reply.data
+            if not repeats(text, data.answer):
+                break
         if not data.answer.strip() or is_unanswerable(data.answer):
             raise Drop("unanswerable")
         said = stand_alone(data.answer, lang)

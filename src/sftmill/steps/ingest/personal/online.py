@@ -47,7 +47,21 @@ _CHAT = lazy_pattern(
     re.A | re.I,
 )
 # One of these stands in whatever the pattern finds; looking for them first is far cheaper.
-_CHAT_CUES = ("微信", "威信", "薇信", "wechat", "weixin", "we chat", "wx", "vx", "skype", "telegram", "line", "qq", "q q")
+_CHAT_CUES = (
+    "微信",
+    "威信",
+    "薇信",
+    "wechat",
+    "weixin",
+    "we chat",
+    "wx",
+    "vx",
+    "skype",
+    "telegram",
+    "line",
+    "qq",
+    "q q",
+)
 _CHAT_CUES += ("扣扣", "企鹅")
 _IP = lazy_pattern(
     r"(?<![0-9A-Za-z_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])|(?<![0-9A-Za-z_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![0-9A-Za-z_:])",
