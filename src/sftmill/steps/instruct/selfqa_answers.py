@@ -17,7 +17,6 @@ from sftmill.steps.instruct.answer_form import (
 from sftmill.steps.instruct.question_types import classify
 from sftmill.text import length
 
-
 WARMER = 0.5
 """Added to the temperature with every further attempt; small models that echo greedily answer when drawn."""
 
