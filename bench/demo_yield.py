@@ -32,10 +32,13 @@ RECIPE = {
 
 def demo_yield(quick: bool) -> list[Result]:
     """Take forty passages, of every file in proportion, through SelfQA and count the grounded pairs."""
+    from rich.console import Console
+
     from sftmill.errors import SftmillError
     from sftmill.models.model_files import find
     from sftmill.pilot import run_pilot
     from sftmill.recipe_reader import load_recipe
+    from sftmill.show_pilot import forecast_table
 
     if not BOOKS.is_dir():
         raise CannotMeasure(f"{BOOKS} is not there; the bar reads two open handbooks from it")
@@ -49,6 +52,7 @@ def demo_yield(quick: bool) -> list[Result]:
             pilot = run_pilot(load_recipe(file), Path(folder) / "runs" / "yield", PASSAGES)
         except SftmillError as error:
             raise CannotMeasure(str(error)) from error
+    Console(width=88).print(forecast_table(pilot.forecast))
     counts = {key.partition("-")[2]: value for key, value in pilot.manifest["counts"].items()}
     pairs = list(counts.values())[-1]["out"]
     asked, grounded = counts["selfqa_questions"]["out"], counts["grounded"]["out"]
