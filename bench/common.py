@@ -117,13 +117,15 @@ def finish(results: Sequence[Result]) -> int:
     return 0 if results and all(result.ok for result in results) else 1
 
 
-def parser(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the command line that all benchmarks have; `names` are their bars."""
+def parser(description: str, names: Sequence[str], mock: bool = True) -> argparse.ArgumentParser:
+    """Return the command line that all benchmarks have; `names` are their bars, `mock` adds what the endpoint needs."""
     made = argparse.ArgumentParser(description=description)
     size = made.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small sizes, under 50 s (the default)")
     size.add_argument("--full", action="store_true", help="full sizes, a few minutes")
     made.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"only one of {', '.join(names)}")
+    if not mock:
+        return made
     made.add_argument("--mockllm", type=Path, metavar="PATH", help="the mock endpoint, as a binary or as C source")
     made.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it there")
     return made

@@ -92,3 +92,8 @@ def test_a_log_file_gets_plain_lines_and_the_table_at_the_end(capsys):
     assert capsys.readouterr().err.count("\n") == 1
     assert "books/03-ask" in console.file.getvalue()
     assert "64 calls in flight" in plain_line(SNAPSHOT)
+
+
+def test_the_cost_of_an_accepted_sample_is_told_once_there_is_one():
+    assert "per accepted sample" not in summary({**SNAPSHOT, "accepted": 0})
+    assert "5,678 tokens or 0.125 CNY per accepted sample" in summary({**SNAPSHOT, "accepted": 10})

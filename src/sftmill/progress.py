@@ -96,18 +96,18 @@ def summary(snapshot: Snapshot) -> str:
     if budget["spent_money"] or budget["cap_money"]:
         cap = f" of {budget['cap_money']:g}" if budget["cap_money"] else ""
         parts.append(f"{budget['spent_money']:.4g}{cap} {budget['currency']}")
-    if cost := cost_per_sample(snapshot["stages"], budget["spent_tokens"], budget["spent_money"], budget["currency"]):
+    accepted, money = snapshot.get("accepted", 0), budget["spent_money"]
+    if cost := cost_per_sample(accepted, budget["spent_tokens"], money, budget["currency"]):
         parts.append(cost)
     return " · ".join(parts)
 
 
-def cost_per_sample(stages: dict[str, dict[str, Any]], tokens: int, money: float, currency: str) -> str:
-    """Return what each row has cost that is through the last step which any row has passed; empty when none has."""
-    through = [counts["out"] for counts in stages.values() if counts["out"]]
-    if not tokens or len(through) < 2:
+def cost_per_sample(accepted: int, tokens: int, money: float, currency: str) -> str:
+    """Return what each accepted sample has cost so far; empty while there is none, or when nothing was spent."""
+    if not tokens or not accepted:
         return ""
-    cost = f"{tokens // through[-1]:,} tokens"
-    return cost + (f" or {money / through[-1]:.3g} {currency}" if money else "") + " per accepted sample"
+    cost = f"{tokens // accepted:,} tokens"
+    return cost + (f" or {money / accepted:.3g} {currency}" if money else "") + " per accepted sample"
 
 
 def seconds_left(snapshot: Snapshot) -> float | None:

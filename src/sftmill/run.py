@@ -300,6 +300,7 @@ class _Work:
             "seconds_in_all": round(self.before + time.time() - self.started, 1),
             "updated": round(time.time(), 1),
             "stages": {key: counts.as_dict() for key, counts in self.engine.counts().items()},
+            "accepted": self._accepted(),
             "models": self.models.snapshot(),
             "budget": {
                 "spent_tokens": self.budget.spent_tokens,
@@ -309,6 +310,24 @@ class _Work:
                 "currency": self.recipe.budget.currency,
             },
         }
+
+    def _accepted(self) -> int:
+        """Return how many rows have come through the checks behind the last asking step of their stream.
+
+        Steps that need all rows come at the end, so that what they take out is not known before.
+        """
+        counts = self.engine.counts()
+        asking = {name for name, stages in self.plan.stages.items() if any(stage.step.roles() for stage in stages)}
+        passed_on = {source for name in asking for source in self.recipe.streams[name].sources}
+        accepted = 0
+        for name in asking - passed_on:
+            stages = self.plan.stages[name]
+            at = max(i for i, stage in enumerate(stages) if stage.step.roles())
+            while at + 1 < len(stages) and stages[at + 1].shape in ("row", "ask"):
+                at += 1
+            key = f"{name}/{stages[at].key}"
+            accepted += counts[key].out if key in counts else 0
+        return accepted
 
     def _report(self) -> None:
         """Write status.json and tell the watcher; a full disk must not hide the error that matters."""

@@ -64,7 +64,7 @@ def manifest_text(manifest: Mapping[str, Any], run_dir: Path) -> RenderableType:
     money, currency = manifest["money"]["spent"], manifest["money"]["currency"]
     if money:
         cost += f", {money:.4g} {currency}"
-    if each := cost_per_sample(manifest["counts"], tokens, money, currency) if made else "":
+    if each := cost_per_sample(made, tokens, money, currency):
         cost += f"; {each}"
     lines.append(Text(f"{made:,} samples in {clock(manifest['seconds'])}; {cost}"))
     for name, size in manifest["files"].items():
