@@ -17,7 +17,7 @@ else
 DEMO_MODEL :=
 endif
 
-# passages that the demo reads; 40 take about five minutes on two cores, an empty value takes the whole book
+# passages that the demo reads; 40 take five to seven minutes on two cores, an empty value takes the whole book
 PASSAGES ?= 40
 
 .PHONY: setup model demo test fast check bench docs bundle clean
