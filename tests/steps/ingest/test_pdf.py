@@ -206,7 +206,7 @@ def test_scanned_pages_have_no_text_layer_and_the_way_out_is_named():
     with pytest.raises(Drop) as dropped:
         parse_pdf(tiny_pdf([page, page]))
     assert dropped.value.reason == "no_text_layer"
-    assert dropped.value.facts["pages"] == 2 and "ocr" in dropped.value.facts["why"]
+    assert dropped.value.facts["pages"] == 2 and "OCR" in dropped.value.facts["why"]
 
 
 def test_pages_without_text_among_others_are_told():

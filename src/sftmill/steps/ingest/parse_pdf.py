@@ -16,7 +16,7 @@ FEW = 30
 """Visible characters of a page with a large picture up to which it counts as scanned."""
 UNMAPPED = 0.3
 """Share of a page's characters without a known meaning from which on it counts as having no text."""
-OCR = "the step `scans` (extra `ocr`) reads pictures of pages"
+OCR = "put it through an OCR program first"
 EXTRACTION = 1 << 4
 """The permission to take text out (ISO 32000-1, table 22: bit 5)."""
 
