@@ -1,6 +1,6 @@
 """Keeps samples whose text is whole: nothing cut off, garbled, or left over from a prompt."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from sftmill.core import Drop, Row, RowStep, answer, question
 from sftmill.steps.curate.defects import DEFECTS
@@ -30,17 +30,7 @@ class FormatFilter(RowStep):
 
     reads: ClassVar[tuple[str, ...]] = ("messages", "question", "answer")
 
-    defects: tuple[Defect, ...] = (
-        "open_fence",
-        "open_bracket",
-        "template_left",
-        "empty_item",
-        "cut_off",
-        "control_token",
-        "mojibake",
-        "html_remnant",
-        "broken_table",
-    )
+    defects: tuple[Defect, ...] = get_args(Defect)
     """Defects to look for, in this order."""
 
     def row(self, row: Row) -> Row:

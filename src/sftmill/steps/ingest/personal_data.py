@@ -1,6 +1,6 @@
 """Masks personal data before anybody, and any model, reads it."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from sftmill.core import Message, Row, RowStep
 from sftmill.steps.ingest.personal.masking import mask, mask_json
@@ -47,21 +47,7 @@ class PersonalData(RowStep):
     quick: ClassVar[bool] = True
     tallies: ClassVar[tuple[str, ...]] = ("masked",)
 
-    kinds: tuple[Kind, ...] = (
-        "mobile",
-        "phone",
-        "id_card",
-        "bank_card",
-        "email",
-        "name",
-        "address",
-        "passport",
-        "plate",
-        "account",
-        "record",
-        "birth_date",
-        "ssn",
-    )
+    kinds: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "ip")
     """Kinds to mask; "ip" (addresses of machines, which manuals are full of) is there when asked for."""
     keep: tuple[str, ...] = ()
     """Literal strings that are left alone, such as the hotline and the mail address of your own company."""
