@@ -11,9 +11,9 @@ import orjson
 from sftmill.core import Row
 from sftmill.errors import RunError
 from sftmill.flow.sampler import Sampler
-from sftmill.flow.shards import ShardList, shard_files, write_atomically
+from sftmill.flow.shards import write_atomically
 from sftmill.holdout import detectable_difference
-from sftmill.pilot import Choice, last_folder, last_streams
+from sftmill.pilot import Choice, last_rows
 from sftmill.recipe import Recipe
 from sftmill.run import Watcher, run_recipe
 from sftmill.steps.curate.labels import judge, read_labels
@@ -75,7 +75,7 @@ def draft_items(
     own = replace(recipe, ledger=recipe.ledger or run_dir.parent / "ledger.sqlite")
     run_recipe(own, folder, watch, providers, drafting=True, sampler=Sampler(choice.choose))
     shutil.rmtree(folder / "export", ignore_errors=True)  # these rows must not lie about as training files
-    rows = [row for name in last_streams(recipe) for row in ShardList(shard_files(last_folder(folder, name))).rows()]
+    rows = list(last_rows(recipe, folder))
     if not rows:
         raise RunError(f"nothing came of what is held out; see why with `sftmill show {folder} --dropped`")
     return _write(folder, rows)

@@ -4,12 +4,12 @@ import heapq
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sftmill.core import shape
+from sftmill.core import Row, shape
 from sftmill.errors import RunError
 from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import ShardList, shard_files
@@ -158,10 +158,9 @@ def run_pilot(
 
     shutil.rmtree(folder / "export", ignore_errors=True)
     manifest = run_recipe(shared, folder, look, providers, sampler=sampler, meter=meter)
-    for stream in last_streams(recipe):
-        for row in ShardList(shard_files(last_folder(folder, stream))).rows():
-            if unit := choice.units.get(sampler.unit(row) or row["id"]):
-                unit.accepted += 1
+    for row in last_rows(recipe, folder):
+        if unit := choice.units.get(sampler.unit(row) or row["id"]):
+            unit.accepted += 1
     forecast = _forecast(recipe, choice, meter, manifest)
     RunDirectory(folder).write("pilot.json", asdict(forecast))
     return Pilot(forecast, manifest, folder)
@@ -186,15 +185,13 @@ def _check(plan: Plan) -> None:
             break
 
 
-def last_streams(recipe: Recipe) -> list[str]:
-    """Return the streams whose rows no other stream takes up."""
+def last_rows(recipe: Recipe, run_dir: Path) -> Iterator[Row]:
+    """Yield the rows that a finished run ends with: those of the streams that no other stream takes up."""
     used = {source for stream in recipe.streams.values() for source in (*stream.sources, *stream.inputs.values())}
-    return [name for name in recipe.streams if name not in used]
-
-
-def last_folder(run_dir: Path, stream: str) -> Path:
-    """Return the folder of a stream's last step."""
-    return sorted(path for path in (run_dir / "streams" / stream).iterdir() if path.is_dir())[-1]
+    for name in recipe.streams:
+        if name not in used:
+            last = sorted(path for path in (run_dir / "streams" / name).iterdir() if path.is_dir())[-1]
+            yield from ShardList(shard_files(last)).rows()
 
 
 def _forecast(recipe: Recipe, choice: Choice, meter: _Meter, manifest: Mapping[str, Any]) -> Forecast:

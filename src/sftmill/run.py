@@ -129,6 +129,8 @@ class _Work:
         }
         self.sampled: set[str] = set()
         """Streams whose rows descend from a pilot's sample."""
+        self.checked = checked_stages(plan)
+        """Stages whose rows count as accepted while the run is under way."""
         self.watch = watch
         self.providers = providers
         self.started = time.time()
@@ -292,6 +294,7 @@ class _Work:
 
     def snapshot(self) -> dict[str, Any]:
         """Return how the run stands, as plain values."""
+        now = self.engine.counts()
         return {
             "name": self.recipe.name,
             "state": self.state,
@@ -299,8 +302,8 @@ class _Work:
             "seconds": round(time.time() - self.started, 1),
             "seconds_in_all": round(self.before + time.time() - self.started, 1),
             "updated": round(time.time(), 1),
-            "stages": {key: counts.as_dict() for key, counts in self.engine.counts().items()},
-            "accepted": self._accepted(),
+            "stages": {key: counts.as_dict() for key, counts in now.items()},
+            "accepted": sum(now[key].out for key in self.checked if key in now),
             "models": self.models.snapshot(),
             "budget": {
                 "spent_tokens": self.budget.spent_tokens,
@@ -310,24 +313,6 @@ class _Work:
                 "currency": self.recipe.budget.currency,
             },
         }
-
-    def _accepted(self) -> int:
-        """Return how many rows have come through the checks behind the last asking step of their stream.
-
-        Steps that need all rows come at the end, so that what they take out is not known before.
-        """
-        counts = self.engine.counts()
-        asking = {name for name, stages in self.plan.stages.items() if any(stage.step.roles() for stage in stages)}
-        passed_on = {source for name in asking for source in self.recipe.streams[name].sources}
-        accepted = 0
-        for name in asking - passed_on:
-            stages = self.plan.stages[name]
-            at = max(i for i, stage in enumerate(stages) if stage.step.roles())
-            while at + 1 < len(stages) and stages[at + 1].shape in ("row", "ask"):
-                at += 1
-            key = f"{name}/{stages[at].key}"
-            accepted += counts[key].out if key in counts else 0
-        return accepted
 
     def _report(self) -> None:
         """Write status.json and tell the watcher; a full disk must not hide the error that matters."""
@@ -395,3 +380,21 @@ class _Work:
         self.directory.log("done", seconds=manifest["seconds"])
         self.directory.write("manifest.json", manifest)
         return manifest
+
+
+def checked_stages(plan: Plan) -> list[str]:
+    """Return, as "stream/stage", the last stages that rows reach one by one behind a stream's last asking step.
+
+    Steps that need all rows come at the end, so that what they take out is not known before. Streams
+    that another asking stream takes up are left out: their rows are counted there.
+    """
+    asking = {name for name, stages in plan.stages.items() if any(stage.step.roles() for stage in stages)}
+    passed_on = {source for name in asking for source in plan.recipe.streams[name].sources}
+    found = []
+    for name in sorted(asking - passed_on):
+        stages = plan.stages[name]
+        at = max(i for i, stage in enumerate(stages) if stage.step.roles())
+        while at + 1 < len(stages) and stages[at + 1].shape in ("row", "ask"):
+            at += 1
+        found.append(f"{name}/{stages[at].key}")
+    return found

@@ -1,6 +1,5 @@
 """Tables for people: spreadsheets and CSV files, read without trust and written so that no cell can run."""
 
-import csv
 import io
 import os
 import re
@@ -132,13 +131,6 @@ def safe_cell(text: str) -> str:
 def plain_cell(text: str) -> str:
     """Return what `safe_cell` was given."""
     return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def csv_line(cells: Iterable[str]) -> bytes:
-    """Return one CSV line (RFC 4180, UTF-8) of safe cells."""
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])
-    return line.getvalue().encode()
 
 
 def visible(text: str) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from sftmill.steps.instruct.rule_form import balanced
-from sftmill.text import detect_lang, length, sentences
+from sftmill.text import detect_lang, sentences
 from sftmill.text.lazy import lazy_pattern
 
 LONGEST_SENTENCE = 400
@@ -208,12 +208,3 @@ def _complete(articles: list[Article], passage: str) -> list[Article]:
     """Return the articles that end with a stop; an article that stands twice (two laws in one passage) is left out."""
     times = Counter(article.name for article in articles)
     return [a for a in articles if passage[a.end - 1] in "。.）)" and times[a.name] == 1]
-
-
-def prose_length(passage: str, lang: str) -> int:
-    """Return how much of a passage is running text in its language: characters (zh) or words (en)."""
-    total = 0
-    for start, end, kind in _lines(passage):
-        if kind != "heading" and detect_lang(passage[start:end]) == lang:
-            total += length(passage[start:end], lang)
-    return total
