@@ -3,6 +3,7 @@
 # make check   style, and that the reference is up to date
 # make bench   the quick measurements
 # make docs    the generated reference
+# make train   also installs torch and transformers, for the steps and tests that need them
 # make bundle  one archive for machines without a network: wheels, weights (WEIGHTS="name ..." or none), checksums
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ endif
 # passages that the demo reads; 40 take five to seven minutes on two cores, an empty value takes the whole book
 PASSAGES ?= 40
 
-.PHONY: setup model demo test fast check bench docs bundle clean
+.PHONY: setup train model demo test fast check bench docs bundle clean
 
 setup: $(STAMP)
 
@@ -29,6 +30,12 @@ $(STAMP): pyproject.toml requirements.txt
 	$(BIN)/python -m pip install --quiet --upgrade -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $(STAMP)
+
+train: $(VENV)/.installed-train
+
+$(VENV)/.installed-train: $(STAMP) requirements-train.txt
+	$(BIN)/python -m pip install --quiet -r requirements-train.txt
+	touch $(VENV)/.installed-train
 
 # a demo with a server of your own needs no model file
 model: setup

@@ -43,6 +43,22 @@ COLUMNS: dict[str, Column] = {
     "page": Column(pa.int32(), "page of the document on which the section begins, from 1"),
     "passage_index": Column(pa.int32(), "number of the passage within its document, from 0"),
     "draw": Column(pa.int64(), "number of a draw that has no source text (Magpie)"),
+    # how the instruction was made
+    "method": Column(pa.string(), "what made the instruction: self_instruct, evolve, magpie, queries, templates, ..."),
+    "round": Column(pa.int32(), "round of a growing pool in which the instruction was made, from 1; 0 = a seed"),
+    "operator": Column(pa.string(), "what was done to the parent's instruction (Evol-Instruct), such as deepen"),
+    "topic": Column(pa.string(), "what the instruction is about, one of the topics of a grid"),
+    "task_type": Column(pa.string(), "kind of work asked for, one of the task types of a grid, such as classification"),
+    "difficulty": Column(pa.string(), "how hard the instruction is, one of the difficulties of a grid"),
+    "form": Column(pa.string(), "form that the answer must have: text, list, table, json, number or label"),
+    "slots": Column(pa.string(), "values that a template was filled with, as JSON: name to value"),
+    "neighbour": Column(pa.string(), "id of the nearest other instruction"),
+    "neighbour_distance": Column(
+        pa.float64(), "squared distance of the unit vectors of the instruction and its nearest other one, 0 to 4"
+    ),
+    "repeats": Column(pa.int64(), "number of other instructions that are nearer than the threshold"),
+    "cluster": Column(pa.string(), "id of the row that stands for all that ask the same"),
+    "frequency": Column(pa.int64(), "how many users asked this"),
     # the sample
     "messages": Column(pa.list_(MESSAGE), "the conversation: system, user, assistant and tool turns"),
     "tools": Column(pa.string(), "tools that the assistant may call, as JSON"),
@@ -63,6 +79,14 @@ COLUMNS: dict[str, Column] = {
     "rejected": Column(pa.string(), "an answer to the same question that is worse than `answer`"),
     "desirable": Column(pa.bool_(), "whether the answer is one that the model should give (KTO)"),
     "score": Column(pa.float64(), "quality given by a judge, verifier or reward model"),
+    "quality": Column(pa.string(), "how clear and specific the instruction is: very poor, poor, average, good, excellent"),
+    "category": Column(pa.string(), "what kind of request it is, such as Math or Advice seeking"),
+    "intent": Column(pa.string(), "what the user wants, in a sentence"),
+    "agreement": Column(pa.float64(), "share of the drawn answers that come to the same result, 0 to 1"),
+    "polarity": Column(
+        pa.string(), "negative where the answer that ends `messages` is wrong on purpose: it must never be trained on"
+    ),
+    "corruption": Column(pa.string(), "how `rejected` was made wrong, as JSON: kind, start and end of the changed span"),
     "tags": Column(pa.list_(pa.string()), "what the instruction is about"),
 }
 

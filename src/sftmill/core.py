@@ -116,6 +116,9 @@ class Desk(Protocol):
     All methods raise `errors.ModelError`; the house turns that into a drop or a failure.
     """
 
+    tokens: int
+    """Tokens of the prompts and answers so far, also of those that came from the ledger."""
+
     def prompt(self, name: str, **values: Any) -> list[Message]:
         """Render one of the step's own prompt files in the row's language.
 
@@ -232,11 +235,13 @@ class Pool:
     Only the newest view can grow.
     """
 
-    def __init__(self, rows: list[Row] | None = None, dropped: list[Dropped] | None = None):
+    def __init__(self, rows: list[Row] | None = None, dropped: list[Dropped] | None = None, memory: Any = None):
         self._rows = rows if rows is not None else []
         self.size = len(self._rows)
         self.dropped = dropped or []
         """Rows refused on the way from the previous view to this one."""
+        self.memory = memory
+        """What a step keeps beside the rows, such as an index of them; handed on from view to view."""
 
     def __len__(self) -> int:
         return self.size
@@ -254,7 +259,7 @@ class Pool:
         if self.size != len(self._rows):
             raise ValueError("this pool has already grown; only its newest view can grow")
         self._rows.extend(admitted)
-        return Pool(self._rows, dropped)
+        return Pool(self._rows, dropped, self.memory)
 
 
 class RoundStep(Step):

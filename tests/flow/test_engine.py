@@ -23,7 +23,7 @@ class FakeDesk:
     def __init__(self, answer=None, most=None):
         self.asked: list[str] = []
         self.answer = answer or (lambda prompt: f"answer to {prompt}")
-        self.flying = self.peak = 0
+        self.flying = self.peak = self.tokens = 0
 
     async def ask(self, prompt, *, to="teacher", n=1, schema=None, sampling=None):
         self.asked.append(prompt)

@@ -1,13 +1,15 @@
 """The barriers: steps that need all rows (WholeStep) and steps that grow a pool (RoundStep)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import orjson
 import pyarrow as pa
 
 from sftmill.core import Desk, Drop, Dropped, RoundStep, Row, WholeStep
-from sftmill.flow.lineage import as_child, as_root
+from sftmill.errors import FailureCeiling
+from sftmill.flow.lineage import as_child, as_root, stricter
 from sftmill.flow.losses import write_losses
 from sftmill.flow.reserve import Reserve
 from sftmill.flow.shards import (
@@ -25,7 +27,7 @@ from sftmill.flow.shards import (
     write_table,
 )
 from sftmill.flow.stage import SHARD_ROWS, Stage
-from sftmill.flow.stream import IS_A_DROP, STOPS_THE_RUN, snake
+from sftmill.flow.stream import CEILING_FROM, IS_A_DROP, STOPS_THE_RUN, snake
 from sftmill.flow.walk import Fate, describe, settle
 from sftmill.text import content_hash
 
@@ -44,8 +46,13 @@ class Barrier:
         lang: str,
         desk: Callable[[Stage, Row | None], Desk],
         reserve: Reserve | None = None,
+        ceiling: float = 1.0,
     ):
         self.stage = stage
+        self.ceiling = ceiling
+        """Share of failed drafts past which a step that grows a pool stops."""
+        self.sensitivity = "internal"
+        """Sensitivity of drafts that say nothing: the strictest of the rows that the pool starts from."""
         self.reserve = reserve if reserve and not reserve.inside else None
         """What rows that a step brings in from elsewhere, such as reviewed copies, must not be."""
         self.stream = stream
@@ -101,7 +108,8 @@ class Barrier:
         """Let a whole-data step work, and balance its books."""
         step = self.stage.step
         assert isinstance(step, WholeStep)
-        result = step.run(inputs, self.desk(self.stage, None))
+        desk = self.desk(self.stage, None)
+        result = step.run(inputs, desk)
         number = 0
         async for item in result:
             if isinstance(item, dict):
@@ -110,6 +118,7 @@ class Barrier:
             else:
                 number += 1 if isinstance(item, Dropped) else item.num_rows
                 yield item
+        self.live.tokens += desk.tokens
         if number > self.live.rows_in:
             self.live.born += number - self.live.rows_in
         else:
@@ -125,13 +134,18 @@ class Barrier:
         """Grow a pool round by round: fill concurrently, admit in draft order."""
         step = self.stage.step
         assert isinstance(step, RoundStep)
-        pool = step.start(list(rows.rows()))
+        seeds = list(rows.rows())
+        self.sensitivity = stricter("internal", *(row.get("sensitivity") for row in seeds))
+        pool = step.start(seeds)
         for item in pool.dropped:
             yield item
         self._settle_start(len(pool), len(pool.dropped))
         number = 0
         while drafts := self._named(list(step.draft(pool, number)), number):
             candidates: list[Row] = []
+            told = {"drafts": len(drafts), "failed": 0, "candidates": 0, "admitted": 0}
+            reasons: Counter[str] = Counter()
+            tokens, error = self.live.tokens, ""
             for outcome in await self._fill_all(step, drafts):
                 if isinstance(outcome, list):
                     candidates.extend(outcome)
@@ -139,14 +153,22 @@ class Barrier:
                 self.live.born += 1
                 if outcome.kind == "failed":
                     self.live.failed += 1
+                    told["failed"] += 1
+                    error = outcome.reason
                     yield outcome
                 else:
+                    reasons[outcome.reason] += 1
                     yield Dropped(outcome.row, outcome.reason, outcome.facts or {})
+            self._refuse_failures(told["drafts"], error)
             before = len(pool)
             pool = step.admit(pool, candidates)
             self.live.born += len(candidates)
             for item in pool.dropped:
+                reasons[item.reason] += 1
                 yield item
+            told |= {"candidates": len(candidates), "admitted": len(pool) - before}
+            spent = self.live.tokens - tokens
+            self.live.rounds.append({**told, "dropped": dict(sorted(reasons.items())), "tokens": spent})
             silent = len(candidates) - (len(pool) - before) - len(pool.dropped)
             if silent:
                 raise AssertionError(
@@ -173,6 +195,17 @@ class Barrier:
         if number > 0:
             self.live.dropped[NOT_SELECTED] = self.live.dropped.get(NOT_SELECTED, 0) + number
 
+    def _refuse_failures(self, drafts: int, error: str) -> None:
+        """Stop when more drafts have failed than the run's ceiling allows; what was answered is kept."""
+        tried = drafts + sum(earlier["drafts"] for earlier in self.live.rounds)
+        failed = self.live.failed
+        if tried >= CEILING_FROM and failed > self.ceiling * tried:
+            raise FailureCeiling(
+                f"step {self.stage.name!r}: {failed} of {tried} drafts failed, more than the ceiling of "
+                f"{self.ceiling:.0%}; the last error was: {error}. "
+                "Mend the cause and give the same command again, or raise `failure_ceiling` in the recipe"
+            )
+
     async def _fill_all(self, step: RoundStep, drafts: list[Row]) -> list[list[Row] | Fate]:
         """Fill all drafts of a round; if the run must stop, the calls under way still come to their end."""
         outcomes = await asyncio.gather(*(self._fill(step, draft) for draft in drafts), return_exceptions=True)
@@ -186,14 +219,15 @@ class Barrier:
         named = []
         for place, draft in enumerate(drafts):
             name = content_hash(self.stream, self.stage.name, str(number), str(place), orjson.dumps(draft, option=2))
-            base = {"lang": self.lang, "sensitivity": "internal", "parents": []}
+            base = {"lang": self.lang, "sensitivity": self.sensitivity, "parents": []}
             named.append({**base, **draft, "id": name, "root": name, "stream": self.stream})
         return named
 
     async def _fill(self, step: RoundStep, draft: Row) -> list[Row] | Fate:
         """Fill one draft; what goes wrong becomes a fate, not an exception."""
+        desk = self.desk(self.stage, draft)
         try:
-            made = await step.fill(draft, self.desk(self.stage, draft))
+            made = await step.fill(draft, desk)
             if isinstance(made, list):
                 return [as_child(child, draft, self.stage.name, i) for i, child in enumerate(made)]
             return [row for _, row in settle(made, draft, (), self.stage.name)]
@@ -205,6 +239,8 @@ class Barrier:
             return Fate(0, (), "dropped", draft, snake(type(error).__name__), {"error": str(error)})
         except Exception as error:
             return Fate(0, (), "failed", draft, describe(error))
+        finally:
+            self.live.tokens += desk.tokens
 
 
 class Output:

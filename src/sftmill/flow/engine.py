@@ -114,7 +114,7 @@ class LocalEngine:
                 if at > 0:
                     rows = await collect(shards)
                 assert rows is not None
-                barrier = Barrier(stages[at], stream, lang, self.desk, self.reserve)
+                barrier = Barrier(stages[at], stream, lang, self.desk, self.reserve, self.ceiling)
                 self.passes.append(([barrier.stage], barrier.counts))
                 shards = barrier.run({**inputs, "rows": rows})
             at = end

@@ -42,6 +42,11 @@ class Counts:
     """Number of rows dropped, by reason."""
     tally: dict[str, int] = field(default_factory=dict)
     """What the step counted in its rows, such as each kind of personal data, by "column.word"."""
+    tokens: int = 0
+    """Tokens of prompts and answers behind these rows, whether paid for now or found in the ledger."""
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    """For a step that grows a pool, round by round: drafts, failed, candidates, admitted, dropped (by reason)
+    and tokens."""
 
     def balanced(self) -> bool:
         """Tell whether no row has vanished."""
@@ -56,6 +61,8 @@ class Counts:
         for reason, number in other.dropped.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + number
         self.found(other.tally)
+        self.tokens += other.tokens
+        self.rounds.extend(other.rounds)
 
     def moved(self, rows_in: int, born: int, out: int) -> None:
         """Count rows that went through."""
@@ -84,13 +91,16 @@ class Counts:
             "dropped": dict(sorted(self.dropped.items())),
             "failed": self.failed,
             **({"tally": dict(sorted(self.tally.items()))} if self.tally else {}),
+            **({"tokens": self.tokens} if self.tokens else {}),
+            **({"rounds": self.rounds} if self.rounds else {}),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Counts":
         """Return the counts that `as_dict` described."""
         dropped, tally = dict(values["dropped"]), dict(values.get("tally", {}))
-        return cls(values["in"], values["born"], values["out"], values["failed"], dropped, tally)
+        found = (dropped, tally, values.get("tokens", 0), list(values.get("rounds", ())))
+        return cls(values["in"], values["born"], values["out"], values["failed"], *found)
 
 
 @dataclass(slots=True)

@@ -250,8 +250,9 @@ class StreamingPass:
         counts.rows_in += 1
         step = stage.step
         assert isinstance(step, AskStep)
+        desk = self.desk(stage, row)
         try:
-            made = settle(await step.row(row, self.desk(stage, row)), row, place, stage.name)
+            made = settle(await step.row(row, desk), row, place, stage.name)
         except Drop as drop:
             self._lose(shard, Fate(at, place, "dropped", row, drop.reason, drop.facts))
             return [], at
@@ -263,6 +264,8 @@ class StreamingPass:
         except Exception as error:
             self._lose(shard, Fate(at, place, "failed", row, describe(error)))
             return [], at
+        finally:
+            counts.tokens += desk.tokens
         counts.born += len(made) - 1
         counts.out += len(made)
         counts.found(tally(step, made))

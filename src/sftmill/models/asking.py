@@ -41,6 +41,8 @@ class Asking(Protocol):
     row: Row
     run_id: str
     step_name: str
+    tokens: int
+    """Grows by those of every prompt and answer that is used."""
     lang: str
     draw: str
 
@@ -83,6 +85,7 @@ class Asker:
         while todo:
             plan, attempt, longer, samples = todo.pop(0)
             entries, came = await self._entries(call, plan, attempt, samples, problems)
+            desk.tokens += sum(entry.prompt_tokens + entry.completion_tokens for entry in entries)
             truncated: list[int] = []
             broken: list[int] = []
             for entry in entries:

@@ -148,7 +148,7 @@ class _Values(Mapping):
 class RowDesk:
     """The desk of one row in one step; implements `core.Desk`."""
 
-    __slots__ = ("_models", "row", "run_id", "step", "step_name")
+    __slots__ = ("_models", "row", "run_id", "step", "step_name", "tokens")
 
     def __init__(self, models: Models, step_name: str, step: Step | None, row: Row, run_id: str):
         self._models = models
@@ -156,6 +156,8 @@ class RowDesk:
         self.step = step
         self.row = row
         self.run_id = run_id
+        self.tokens = 0
+        """Tokens of the prompts and answers so far, also of those that came from the ledger."""
 
     @property
     def lang(self) -> str:
