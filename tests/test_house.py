@@ -33,7 +33,7 @@ LAYERS = [
     {"card", "coverage", "forecast", "holdout", "report"},
     {"reserve_sources"},
     {"run"},
-    {"iterate", "pilot", "review"},
+    {"iterate", "pilot", "review", "train"},
     {"drafts"},
     {"progress", "starter", "doctor"},
     {"show"},

@@ -281,6 +281,10 @@ class RoundStep(Step):
         """Return `pool.grown(...)` with those candidates that are good enough, in their order."""
         raise NotImplementedError
 
+    def target_rows(self) -> int | None:
+        """Return how many rows are to be admitted whatever the seeds; None = as many as the seeds give."""
+        return None
+
     def result(self, pool: Pool) -> Iterator[Row]:
         """Yield what the step hands on: all of the pool, unless the step says otherwise."""
         return iter(pool)

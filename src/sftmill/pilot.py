@@ -21,6 +21,10 @@ from sftmill.run_directory import PILOT, RunDirectory
 from sftmill.text import content_hash
 
 
+DRAFTS = -1
+"""Number of the stratum that the drafts of a step that grows a pool make up in their stream."""
+
+
 @dataclass(slots=True)
 class Unit:
     """A sampled row and what it has led to."""
@@ -96,6 +100,10 @@ class Choice:
             self.units.update((row, Unit((stream, number))) for _, row in best[number])
         return frozenset(row for heap in best.values() for _, row in heap)
 
+    def draft(self, stream: str, drafts: list[str]) -> None:
+        """Take the drafts of a step that grows a pool as units; how many there are in all shows at its end."""
+        self.units.update((row, Unit((stream, DRAFTS))) for row in drafts)
+
     @staticmethod
     def _listed(units: ShardList) -> Any:
         """Yield the id and the file of every unit."""
@@ -146,7 +154,7 @@ def run_pilot(
     folder = run_dir / PILOT
     _check(make_plan(recipe, folder))
     choice = Choice(rows, seed)
-    sampler = Sampler(choice.choose)
+    sampler = Sampler(choice.choose, rows, choice.draft)
     meter = _Meter(choice.units)
     shared = replace(recipe, ledger=recipe.ledger or run_dir.parent / "ledger.sqlite")
     RunDirectory(run_dir).identity()  # the run's account is there before the pilot pays into its own
@@ -158,6 +166,7 @@ def run_pilot(
 
     shutil.rmtree(folder / "export", ignore_errors=True)
     manifest = run_recipe(shared, folder, look, providers, sampler=sampler, meter=meter)
+    choice.sizes.update({(stream, DRAFTS): total for stream, (_, total) in sampler.grown.items()})
     for row in last_rows(recipe, folder):
         if unit := choice.units.get(sampler.unit(row) or row["id"]):
             unit.accepted += 1
@@ -176,7 +185,7 @@ def _check(plan: Plan) -> None:
         for stage in plan.stages[name]:
             if not stage.step.roles():
                 continue
-            if shape(stage.step) != "ask":
+            if shape(stage.step) not in ("ask", "round"):
                 raise RunError(
                     f"stream {name!r}: its first asking step {stage.name!r} needs all rows at once, so no sample of it "
                     "can be taken; try the recipe with `sftmill run RECIPE --limit 100` instead"
@@ -216,6 +225,8 @@ def _forecast(recipe: Recipe, choice: Choice, meter: _Meter, manifest: Mapping[s
         money = Interval(money.value + rent[0], money.low + rent[1], money.high + rent[2])
     accepted = estimate_total(strata("accepted"))
     notes = []
+    if any(stratum == DRAFTS for _, stratum in choice.sizes):
+        notes.append("a pool takes in less of each later round than of the first ones: a whole run asks for more")
     if not accepted.value:
         notes.append("no sample was accepted, so nothing can be said of the rest: look at the drops, mend, try again")
     if any(shape(s.step) == "whole" for stream in recipe.streams.values() for s in stream.steps):

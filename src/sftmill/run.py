@@ -248,7 +248,7 @@ class _Work:
             inputs[key] = await asyncio.shield(done[other])
         sampled = self.sampler is not None and any(source in self.sampled for source in stream.sources)
         rows = await self.engine.run(name, self.recipe.langs[0], self.plan.stages[name], inputs, sampled)
-        if self.sampler and (sampled or name in self.sampler.chosen):
+        if self.sampler and (sampled or name in self.sampler.chosen or name in self.sampler.grown):
             self.sampled.add(name)
         done[name].set_result(rows)
 

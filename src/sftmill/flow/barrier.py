@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import orjson
 import pyarrow as pa
 
-from sftmill.core import Desk, Drop, Dropped, RoundStep, Row, WholeStep
+from sftmill.core import Desk, Drop, Dropped, Pool, RoundStep, Row, WholeStep
 from sftmill.errors import FailureCeiling
 from sftmill.flow.lineage import as_child, as_root, stricter
 from sftmill.flow.losses import write_losses
 from sftmill.flow.reserve import Reserve
+from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import (
     Counts,
     Seal,
@@ -47,8 +48,14 @@ class Barrier:
         desk: Callable[[Stage, Row | None], Desk],
         reserve: Reserve | None = None,
         ceiling: float = 1.0,
+        sampler: Sampler | None = None,
+        sampled: bool = False,
     ):
         self.stage = stage
+        self.sampler = sampler if isinstance(stage.step, RoundStep) and stage.step.roles() else None
+        """Chooses what a pilot takes of a pool that is grown by asking."""
+        self.sampled = sampled
+        """Whether the rows that come in are a pilot's sample already."""
         self.ceiling = ceiling
         """Share of failed drafts past which a step that grows a pool stops."""
         self.sensitivity = "internal"
@@ -69,13 +76,25 @@ class Barrier:
         source = await asyncio.to_thread(hash_inputs, inputs)
         if self.reserve:
             source = content_hash(source, self.reserve.digest)
-        if counts := self._earlier(source):
+        chosen: frozenset[str] | None = None
+        target = self.stage.step.target_rows() if isinstance(self.stage.step, RoundStep) else None
+        if self.sampler and target is not None:
+            source = content_hash(source, f"{self.sampler.drafts} drafts")
+        elif self.sampler and not self.sampled:
+            chosen = await asyncio.to_thread(self.sampler.choose, self.stream, inputs["rows"])
+            source = content_hash(source, self.sampler.digest(self.stream))
+        # a pilot has to see every draft being made, to know what it costs; the answers are in the ledger
+        if not self.sampler and (counts := self._earlier(source)):
             self.live = counts
         else:
             (self.stage.folder / DONE_FILE).unlink(missing_ok=True)
             output = Output(self.stage, source, self.live)
-            self.live.rows_in = await asyncio.to_thread(len, inputs["rows"])
-            rows = self._rounds(inputs["rows"]) if isinstance(self.stage.step, RoundStep) else self._whole(inputs)
+            if isinstance(self.stage.step, RoundStep):
+                seeds = await asyncio.to_thread(list, inputs["rows"].rows())
+                rows = self._rounds(seeds if chosen is None else [row for row in seeds if row["id"] in chosen])
+            else:
+                self.live.rows_in = await asyncio.to_thread(len, inputs["rows"])
+                rows = self._whole(inputs)
             async for item in rows:
                 await output.add(item)
             await output.finish()
@@ -130,18 +149,20 @@ class Barrier:
         reason = self.reserve.refuses(row) if self.reserve else None
         return Dropped(row, reason) if reason else row
 
-    async def _rounds(self, rows: ShardList) -> AsyncIterator[Row | Dropped | Fate]:
+    async def _rounds(self, seeds: list[Row]) -> AsyncIterator[Row | Dropped | Fate]:
         """Grow a pool round by round: fill concurrently, admit in draft order."""
         step = self.stage.step
         assert isinstance(step, RoundStep)
-        seeds = list(rows.rows())
+        self.live.rows_in = len(seeds)
+        if self.sampler and not self.sampled and step.target_rows() is None:
+            self.sampler.start(seeds)
         self.sensitivity = stricter("internal", *(row.get("sensitivity") for row in seeds))
         pool = step.start(seeds)
         for item in pool.dropped:
             yield item
         self._settle_start(len(pool), len(pool.dropped))
-        number = 0
-        while drafts := self._named(list(step.draft(pool, number)), number):
+        number, started = 0, len(pool)
+        while drafts := self._drafts(step, pool, number):
             candidates: list[Row] = []
             told = {"drafts": len(drafts), "failed": 0, "candidates": 0, "admitted": 0}
             reasons: Counter[str] = Counter()
@@ -176,6 +197,8 @@ class Barrier:
                     f"{len(pool.dropped)}; the others must be named in pool.grown(admitted, dropped)"
                 )
             number += 1
+        if self.sampler and (target := step.target_rows()) is not None:
+            self.sampler.grow(self.stream, len(pool) - started, target)
         handed = 0
         for row in step.result(pool):
             handed += 1
@@ -214,6 +237,11 @@ class Barrier:
                 raise outcome
         return outcomes
 
+    def _drafts(self, step: RoundStep, pool: Pool, number: int) -> list[Row]:
+        """Return a round's drafts, in a pilot only those that belong to its sample."""
+        drafts = self._named(list(step.draft(pool, number)), number)
+        return self.sampler.draft(self.stream, drafts) if self.sampler and step.target_rows() is not None else drafts
+
     def _named(self, drafts: list[Row], number: int) -> list[Row]:
         """Give drafts ids that depend on the step, the round and their place, so that equal drafts stay apart."""
         named = []
@@ -225,12 +253,18 @@ class Barrier:
 
     async def _fill(self, step: RoundStep, draft: Row) -> list[Row] | Fate:
         """Fill one draft; what goes wrong becomes a fate, not an exception."""
+        if self.sampler:
+            self.sampler.begin(draft)
         desk = self.desk(self.stage, draft)
         try:
             made = await step.fill(draft, desk)
             if isinstance(made, list):
-                return [as_child(child, draft, self.stage.name, i) for i, child in enumerate(made)]
-            return [row for _, row in settle(made, draft, (), self.stage.name)]
+                rows = [as_child(child, draft, self.stage.name, i) for i, child in enumerate(made)]
+            else:
+                rows = [row for _, row in settle(made, draft, (), self.stage.name)]
+            if self.sampler:
+                self.sampler.made(rows)
+            return rows
         except Drop as drop:
             return Fate(0, (), "dropped", draft, drop.reason, drop.facts)
         except STOPS_THE_RUN:

@@ -114,7 +114,10 @@ class LocalEngine:
                 if at > 0:
                     rows = await collect(shards)
                 assert rows is not None
-                barrier = Barrier(stages[at], stream, lang, self.desk, self.reserve, self.ceiling)
+                barrier = Barrier(
+                    stages[at], stream, lang, self.desk, self.reserve, self.ceiling, self.sampler, inputs_sampled
+                )
+                inputs_sampled = inputs_sampled or barrier.sampler is not None
                 self.passes.append(([barrier.stage], barrier.counts))
                 shards = barrier.run({**inputs, "rows": rows})
             at = end

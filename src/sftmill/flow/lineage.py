@@ -25,11 +25,14 @@ def as_stored(row: Row) -> Row:
 
 
 def as_root(row: Row, stream: str, lang: str) -> Row:
-    """Return a source's row with its id, which is the hash of what the row says; equal rows have equal ids."""
+    """Return a new row with its id, which is the hash of what the row says; equal rows have equal ids.
+
+    A source's row is its own root; one that a whole-data step made keeps the parents and the root that it names.
+    """
     content = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
     name = content_hash(content)
-    base = {"lang": lang, "sensitivity": "internal"}
-    return as_stored({**base, **row, "id": name, "root": name, "parents": [], "stream": stream})
+    base = {"lang": lang, "sensitivity": "internal", "root": name, "parents": []}
+    return as_stored({**base, **row, "id": name, "stream": stream})
 
 
 def as_child(child: Row, parent: Row, step: str, index: int) -> Row:
