@@ -37,7 +37,7 @@ LAYERS = [
     {"drafts"},
     {"progress", "starter", "doctor"},
     {"show"},
-    {"show_pilot"},
+    {"show_iterate", "show_pilot"},
     {"cli_options"},
     {"cli_coverage", "cli_iterate", "cli_models", "cli_pilot", "cli_report", "cli_review"},
     {"cli"},

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sftmill.cli_iterate import iterate
 from sftmill.cli_models import ledger_app, model_app
 from sftmill.cli_options import CodeOption, RecipeArgument, RunArgument, RunDirOption, SetOption, console, planned
 from sftmill.cli_pilot import holdout, pilot
@@ -143,6 +144,9 @@ def run(
     with Display() as display:
         manifest = run_recipe(loaded, folder, watch=display, limit=limit)
     console().print(manifest_text(manifest, folder), highlight=False)
+
+
+app.command()(iterate)
 
 
 @app.command()

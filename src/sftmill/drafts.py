@@ -13,9 +13,10 @@ from sftmill.errors import RunError
 from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import write_atomically
 from sftmill.holdout import detectable_difference
-from sftmill.pilot import Choice, last_rows
+from sftmill.pilot import Choice
 from sftmill.recipe import Recipe
 from sftmill.run import Watcher, run_recipe
+from sftmill.run_directory import last_rows
 from sftmill.steps.curate.labels import judge, read_labels
 from sftmill.text import content_hash
 

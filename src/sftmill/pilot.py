@@ -4,22 +4,21 @@ import heapq
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sftmill.core import Row, shape
+from sftmill.core import shape
 from sftmill.errors import RunError
 from sftmill.flow.sampler import Sampler
-from sftmill.flow.shards import ShardList, shard_files
+from sftmill.flow.shards import ShardList
 from sftmill.forecast import Interval, Stratum, allocate, estimate_ratio, estimate_total, group
 from sftmill.plan import Plan, make_plan
 from sftmill.recipe import Recipe
 from sftmill.run import Watcher, run_recipe
-from sftmill.run_directory import PILOT, RunDirectory
+from sftmill.run_directory import PILOT, RunDirectory, last_rows
 from sftmill.text import content_hash
-
 
 DRAFTS = -1
 """Number of the stratum that the drafts of a step that grows a pool make up in their stream."""
@@ -192,15 +191,6 @@ def _check(plan: Plan) -> None:
                 )
             sampled.add(name)
             break
-
-
-def last_rows(recipe: Recipe, run_dir: Path) -> Iterator[Row]:
-    """Yield the rows that a finished run ends with: those of the streams that no other stream takes up."""
-    used = {source for stream in recipe.streams.values() for source in (*stream.sources, *stream.inputs.values())}
-    for name in recipe.streams:
-        if name not in used:
-            last = sorted(path for path in (run_dir / "streams" / name).iterdir() if path.is_dir())[-1]
-            yield from ShardList(shard_files(last)).rows()
 
 
 def _forecast(recipe: Recipe, choice: Choice, meter: _Meter, manifest: Mapping[str, Any]) -> Forecast:

@@ -10,8 +10,10 @@ from typing import Any
 
 import orjson
 
+from sftmill.core import Row
 from sftmill.errors import RunError, RunLocked
-from sftmill.flow.shards import storage_error, write_atomically
+from sftmill.flow.shards import ShardList, shard_files, storage_error, write_atomically
+from sftmill.recipe import Recipe
 
 PILOT = "pilot"
 """Folder of a pilot within its run's folder; the two share their answers, and so their budget."""
@@ -80,6 +82,15 @@ class RunDirectory:
                 file.write(line + b"\n")
         except OSError as error:
             raise storage_error(self.path / "log.jsonl", error) from error
+
+
+def last_rows(recipe: Recipe, run_dir: Path) -> Iterator[Row]:
+    """Yield the rows that a finished run ends with: those of the streams that no other stream takes up."""
+    used = {source for stream in recipe.streams.values() for source in (*stream.sources, *stream.inputs.values())}
+    for name in recipe.streams:
+        if name not in used:
+            last = sorted(path for path in (run_dir / "streams" / name).iterdir() if path.is_dir())[-1]
+            yield from ShardList(shard_files(last)).rows()
 
 
 def lock(descriptor: int) -> None:
