@@ -61,6 +61,7 @@ check: setup
 bench: setup
 	$(BIN)/python bench/orchestrate.py --quick
 	$(BIN)/python bench/everyday.py --quick
+	$(BIN)/python bench/instruct.py --quick
 
 docs: setup
 	$(BIN)/python docs/make_reference.py

@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -81,6 +81,24 @@ def attempt(name: str, bar: Callable[[Any], Any], setting: Any) -> list[Result]:
         broken = f"broke off: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         found = Result(name, float("nan"), 0, broken=broken)
     return found if isinstance(found, list) else [found]
+
+
+def measure_bars(description: str, bars: Mapping[str, Callable[[bool], list[Result]]]) -> int:
+    """Measure the bars that the command line asks for, one after the other; return the exit status."""
+    arguments = parser(description.splitlines()[0], list(bars), mock=False).parse_args()
+    print(machine())
+    results: list[Result] = []
+    for name, bar in bars.items():
+        if arguments.only and name not in arguments.only:
+            continue
+        begin = time.monotonic()
+        try:
+            results += attempt(name, bar, not arguments.full)
+        except CannotMeasure as problem:
+            print(f"cannot measure {name}: {problem}", file=sys.stderr)
+            return 2
+        say(f"{name}: took {time.monotonic() - begin:.0f} s")
+    return finish(results)
 
 
 def table(results: Sequence[Result]) -> str:

@@ -9,10 +9,9 @@ cannot measure.
 """
 
 import sys
-import time
 from collections.abc import Callable
 
-from common import CannotMeasure, Result, attempt, finish, machine, parser, say
+from common import Result, measure_bars
 from demo_yield import demo_yield
 from forecast_bar import forecast
 from grounded_bars import grounded_auc, grounded_false_drops
@@ -26,23 +25,5 @@ BARS: dict[str, Callable[[bool], list[Result]]] = {
 }
 
 
-def main() -> int:
-    """Measure what the command line asks for; return the exit status."""
-    arguments = parser(__doc__.splitlines()[0], list(BARS), mock=False).parse_args()
-    print(machine())
-    results: list[Result] = []
-    for name in BARS:
-        if arguments.only and name not in arguments.only:
-            continue
-        begin = time.monotonic()
-        try:
-            results += attempt(name, BARS[name], not arguments.full)
-        except CannotMeasure as problem:
-            print(f"cannot measure {name}: {problem}", file=sys.stderr)
-            return 2
-        say(f"{name}: took {time.monotonic() - begin:.0f} s")
-    return finish(results)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure_bars(__doc__, BARS))
