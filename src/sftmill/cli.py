@@ -121,7 +121,10 @@ def run(
     changes: SetOption = None,
     allow_code: CodeOption = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Read only so many rows from each source, to try it.")
+        int | None,
+        typer.Option(
+            min=1, help="Read only so many rows from each source, and make so many drafts for a pool, to try it."
+        ),
     ] = None,
     accept_carrier: Annotated[
         bool,

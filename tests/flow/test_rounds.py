@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from sftmill.core import question
 from sftmill.errors import FailureCeiling
 from sftmill.flow.shards import ShardList, shard_files
 from sftmill.models.scripted import ScriptedProvider
@@ -138,3 +137,11 @@ def test_a_pilot_takes_some_seeds_where_a_step_makes_as_many_rows_as_they_give(t
     found = run_pilot(project(tmp_path, "Turn"), tmp_path / "run", 2, providers=model()).forecast
     assert (found.units, found.sampled) == (3, 2)
     assert found.calls.value == pytest.approx(6)
+
+
+def test_a_limit_makes_only_so_many_drafts_and_the_whole_run_then_uses_their_answers(tmp_path):
+    tried = run_recipe(project(tmp_path, "Grow"), tmp_path / "run", providers=model(), limit=4)
+    assert [r["drafts"] for r in list(tried["counts"].values())[-1]["rounds"]] == [4]
+    whole = run_recipe(project(tmp_path, "Grow"), tmp_path / "run", providers=model())
+    assert [r["drafts"] for r in list(whole["counts"].values())[-1]["rounds"]] == [6, 6, 6]
+    assert whole["calls"]["teacher"]["calls"] == 14

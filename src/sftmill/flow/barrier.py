@@ -50,8 +50,11 @@ class Barrier:
         ceiling: float = 1.0,
         sampler: Sampler | None = None,
         sampled: bool = False,
+        limit: int | None = None,
     ):
         self.stage = stage
+        self.limit = limit
+        """Most drafts of a step that grows a pool to a size of its own, when a recipe is only tried; None = all."""
         self.sampler = sampler if isinstance(stage.step, RoundStep) and stage.step.roles() else None
         """Chooses what a pilot takes of a pool that is grown by asking."""
         self.sampled = sampled
@@ -83,6 +86,8 @@ class Barrier:
         elif self.sampler and not self.sampled:
             chosen = await asyncio.to_thread(self.sampler.choose, self.stream, inputs["rows"])
             source = content_hash(source, self.sampler.digest(self.stream))
+        elif self.limit and target is not None:
+            source = content_hash(source, f"limit {self.limit}")
         # a pilot has to see every draft being made, to know what it costs; the answers are in the ledger
         if not self.sampler and (counts := self._earlier(source)):
             self.live = counts
@@ -238,9 +243,14 @@ class Barrier:
         return outcomes
 
     def _drafts(self, step: RoundStep, pool: Pool, number: int) -> list[Row]:
-        """Return a round's drafts, in a pilot only those that belong to its sample."""
+        """Return a round's drafts; in a pilot, and when a recipe is only tried, no more than are wanted."""
         drafts = self._named(list(step.draft(pool, number)), number)
-        return self.sampler.draft(self.stream, drafts) if self.sampler and step.target_rows() is not None else drafts
+        if step.target_rows() is None:
+            return drafts
+        if self.sampler:
+            return self.sampler.draft(self.stream, drafts)
+        left = None if self.limit is None else max(0, self.limit - sum(told["drafts"] for told in self.live.rounds))
+        return drafts[:left]
 
     def _named(self, drafts: list[Row], number: int) -> list[Row]:
         """Give drafts ids that depend on the step, the round and their place, so that equal drafts stay apart."""

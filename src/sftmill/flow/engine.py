@@ -26,7 +26,7 @@ class LocalEngine:
 
     `desk` makes the desk for a stage and a row (None for whole-data steps), `window` bounds the
     rows on their way in each pass, `ceiling` is the share of failed rows past which a pass stops,
-    `limit` the number of rows that is read from each source (None = all). `reserve` says which source
+    `limit` the number of rows that is read from each source, and of drafts for a pool (None = all). `reserve` says which source
     rows may not be used, `sampler` which rows a pilot takes.
     """
 
@@ -115,7 +115,15 @@ class LocalEngine:
                     rows = await collect(shards)
                 assert rows is not None
                 barrier = Barrier(
-                    stages[at], stream, lang, self.desk, self.reserve, self.ceiling, self.sampler, inputs_sampled
+                    stages[at],
+                    stream,
+                    lang,
+                    self.desk,
+                    reserve=self.reserve,
+                    ceiling=self.ceiling,
+                    sampler=self.sampler,
+                    sampled=inputs_sampled,
+                    limit=self.limit,
                 )
                 inputs_sampled = inputs_sampled or barrier.sampler is not None
                 self.passes.append(([barrier.stage], barrier.counts))

@@ -1,8 +1,8 @@
 """Which rows a pilot takes, and to which of them each later row and each call belongs."""
 
 from collections.abc import Callable, Iterable
-from math import ceil
 from contextvars import ContextVar
+from math import ceil
 
 from sftmill.core import Row
 from sftmill.flow.shards import ShardList
