@@ -44,14 +44,15 @@ COLUMNS: dict[str, Column] = {
     "passage_index": Column(pa.int32(), "number of the passage within its document, from 0"),
     "draw": Column(pa.int64(), "number of a draw that has no source text (Magpie)"),
     # how the instruction was made
-    "method": Column(pa.string(), "what made the instruction: self_instruct, evolve, magpie, queries, templates, ..."),
+    "method": Column(pa.string(), "step that made the instruction, such as self_instruct, evolve or magpie"),
     "round": Column(pa.int32(), "round of a growing pool in which the instruction was made, from 1; 0 = a seed"),
     "operator": Column(pa.string(), "what was done to the parent's instruction (Evol-Instruct), such as deepen"),
     "topic": Column(pa.string(), "what the instruction is about, one of the topics of a grid"),
     "task_type": Column(pa.string(), "kind of work asked for, one of the task types of a grid, such as classification"),
     "difficulty": Column(pa.string(), "how hard the instruction is, one of the difficulties of a grid"),
     "form": Column(pa.string(), "form that the answer must have: text, list, table, json, number or label"),
-    "slots": Column(pa.string(), "values that a template was filled with, as JSON: name to value"),
+    "instruction": Column(pa.string(), "the task without its input, where the user turn holds both"),
+    "slots": Column(pa.string(), "values that a template was filled with, as JSON: name to type, text and value"),
     "neighbour": Column(pa.string(), "id of the nearest other instruction"),
     "neighbour_distance": Column(
         pa.float64(), "squared distance of the unit vectors of the instruction and its nearest other one, 0 to 4"
@@ -67,6 +68,7 @@ COLUMNS: dict[str, Column] = {
         pa.string(), "what the question asks for: what, why, how, compare, compute, list, condition or exception"
     ),
     "task": Column(pa.string(), "what the sample trains: closed_book or with_context"),
+    "answer_start": Column(pa.int64(), "place in the passage at which the answer begins, in characters from 0"),
     "quotations": Column(pa.list_(pa.string()), "pieces of the passage that support the answer"),
     "weight": Column(pa.float64(), "how often the sample counts in training, 1 = once"),
     # what was found about it
@@ -86,7 +88,7 @@ COLUMNS: dict[str, Column] = {
     "polarity": Column(
         pa.string(), "negative where the answer that ends `messages` is wrong on purpose: it must never be trained on"
     ),
-    "corruption": Column(pa.string(), "how `rejected` was made wrong, as JSON: kind, start and end of the changed span"),
+    "corruption": Column(pa.string(), "how a right answer was made wrong, as JSON: kind, start and end of the changed span, what it was and is now"),
     "tags": Column(pa.list_(pa.string()), "what the instruction is about"),
 }
 

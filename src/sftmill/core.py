@@ -119,6 +119,9 @@ class Desk(Protocol):
     tokens: int
     """Tokens of the prompts and answers so far, also of those that came from the ledger."""
 
+    def model(self, to: str = "teacher") -> str:
+        """Return the name of the model that answers for a role."""
+
     def prompt(self, name: str, **values: Any) -> list[Message]:
         """Render one of the step's own prompt files in the row's language.
 

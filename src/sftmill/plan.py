@@ -17,7 +17,7 @@ from sftmill.errors import RecipeError
 from sftmill.flow.lineage import stricter
 from sftmill.flow.packing import OWN_PREFIX
 from sftmill.flow.select import Select
-from sftmill.flow.shards import BASE_COLUMNS
+from sftmill.flow.shards import BASE_COLUMNS, hash_file
 from sftmill.flow.stage import Stage
 from sftmill.models.prompt import Prompts
 from sftmill.models.roles import accepts
@@ -306,7 +306,7 @@ class _Planner:
                 models.append(
                     [settings.model, settings.local, settings.revision, settings.sampling, settings.extra_body]
                 )
-        files = [content_hash(path.read_bytes()) if path.is_file() else "missing" for path in entry.step.files()]
+        files = [hash_file(path) if path.is_file() else "missing" for path in entry.step.files()]
         parts = [cls.__qualname__, cls.version, source_digest(cls), entry.settings, prompts, models, files]
         return content_hash(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
 

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,6 @@ import pyarrow.parquet as pq
 from sftmill.columns import COLUMNS
 from sftmill.core import Row
 from sftmill.errors import StorageError
-from sftmill.text import content_hash
 
 SEAL_KEY = b"sftmill.seal"
 BASE_COLUMNS = ("id", "root", "parents", "lang", "sensitivity", "stream")
@@ -232,8 +232,12 @@ def without_empty(row: Row) -> Row:
 
 
 def hash_file(path: Path) -> str:
-    """Return the hash of a shard's bytes, by which later steps know their input."""
-    return content_hash(path.read_bytes())
+    """Return the hash of a file's bytes, by which later steps know their input; read in pieces, as weights are large."""
+    digest = blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def shard_name(index: int) -> str:

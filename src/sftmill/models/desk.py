@@ -177,6 +177,10 @@ class RowDesk:
             return root
         return str(content if isinstance(content, str) else content[0].get("content") if content else "")[:512]
 
+    def model(self, to: str = "teacher") -> str:
+        """Return the name of the model that answers for a role."""
+        return self._models.role(to).model
+
     def prompt(self, name: str, **values: Any) -> list[Message]:
         """Render one of the step's own prompt files in the row's language."""
         return self._models.prompts.render(self.step_name, name, self.lang, _Values(values, self.row, self.step))

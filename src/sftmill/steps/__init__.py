@@ -7,22 +7,40 @@ from sftmill.steps.curate.format_filter import FormatFilter
 from sftmill.steps.curate.grounded import Grounded
 from sftmill.steps.curate.language_filter import LanguageFilter
 from sftmill.steps.curate.length_filter import LengthFilter
+from sftmill.steps.curate.magpie_filter import MagpieFilter
+from sftmill.steps.curate.magpie_select import MagpieSelect
+from sftmill.steps.curate.neighbours import Neighbours
 from sftmill.steps.curate.passage_noise import PassageNoise
 from sftmill.steps.curate.questions import Questions
 from sftmill.steps.curate.refusal_filter import RefusalFilter
 from sftmill.steps.curate.repetition_filter import RepetitionFilter
 from sftmill.steps.curate.reviewed import Reviewed
+from sftmill.steps.curate.tag_instructions import TagInstructions
 from sftmill.steps.curate.word_filter import WordFilter
 from sftmill.steps.ingest.books import Books
 from sftmill.steps.ingest.citations import Citations
 from sftmill.steps.ingest.personal_data import PersonalData
 from sftmill.steps.ingest.samples import Samples
 from sftmill.steps.ingest.split import Split
+from sftmill.steps.instruct.cloze import Cloze
+from sftmill.steps.instruct.controlled import Controlled
+from sftmill.steps.instruct.corrupt import Corrupt
+from sftmill.steps.instruct.draws import Draws
+from sftmill.steps.instruct.evolve import Evolve
+from sftmill.steps.instruct.instances import Instances
+from sftmill.steps.instruct.magpie import Magpie
+from sftmill.steps.instruct.reword import Reword
+from sftmill.steps.instruct.round_trip import RoundTrip
 from sftmill.steps.instruct.rules import Rules
+from sftmill.steps.instruct.self_instruct import SelfInstruct
 from sftmill.steps.instruct.selfqa_answers import SelfQAAnswers
 from sftmill.steps.instruct.selfqa_questions import SelfQAQuestions
+from sftmill.steps.instruct.seq2seq import Seq2Seq
+from sftmill.steps.instruct.templates import Templates
+from sftmill.steps.instruct.unanswerable import Unanswerable
 from sftmill.steps.instruct.variants import Variants
 from sftmill.steps.respond.respond import Respond
+from sftmill.steps.respond.vote import Vote
 
 STEPS: dict[str, type[Step]] = {
     # ingest
@@ -32,11 +50,24 @@ STEPS: dict[str, type[Step]] = {
     "citations": Citations,
     "split": Split,
     # instruct
+    "self_instruct": SelfInstruct,
+    "instances": Instances,
+    "draws": Draws,
+    "magpie": Magpie,
+    "evolve": Evolve,
     "rules": Rules,
+    "cloze": Cloze,
+    "seq2seq": Seq2Seq,
     "selfqa_questions": SelfQAQuestions,
+    "templates": Templates,
+    "reword": Reword,
+    "controlled": Controlled,
+    "unanswerable": Unanswerable,
+    "corrupt": Corrupt,
     # respond
     "selfqa_answers": SelfQAAnswers,
     "respond": Respond,
+    "vote": Vote,
     # curate
     "language_filter": LanguageFilter,
     "length_filter": LengthFilter,
@@ -45,10 +76,15 @@ STEPS: dict[str, type[Step]] = {
     "repetition_filter": RepetitionFilter,
     "word_filter": WordFilter,
     "question_form": Questions,
+    "round_trip": RoundTrip,
     "grounded": Grounded,
     "passage_noise": PassageNoise,
     "reviewed": Reviewed,
     "dedup": Dedup,
+    "tag_instructions": TagInstructions,
+    "neighbours": Neighbours,
+    "magpie_filter": MagpieFilter,
+    "magpie_select": MagpieSelect,
     # blend
     "variants": Variants,
     "export": Export,

@@ -4,6 +4,7 @@ from sftmill.text.align import align
 from sftmill.text.control import escape_control_tokens, find_control_tokens, unescape_control_tokens
 from sftmill.text.deixis import deixis
 from sftmill.text.numbers import Number, chinese_value, number_key, numbers, same_value
+from sftmill.text.rouge import rouge_l, rouge_of, rouge_tokens
 from sftmill.text.units import (
     CJK,
     Lang,
@@ -57,6 +58,9 @@ __all__ = [
     "noun_phrases",
     "number_key",
     "numbers",
+    "rouge_l",
+    "rouge_of",
+    "rouge_tokens",
     "same_value",
     "sentences",
     "tokens",

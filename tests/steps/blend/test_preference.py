@@ -145,17 +145,30 @@ def test_answers_without_a_score_each_are_not_ranked(scores, tmp_path):
 
 
 def test_what_a_form_lacks_is_left_out_there_and_counted(tmp_path):
-    rows = [ZH, PAIR, GOOD, BAD, CALLING, {**ZH, "rejected": " 总能耗与 IT 能耗之比。"}]
-    assert run(Export(forms=("messages", "alpaca", "dpo", "kto")), rows, tmp_path) == rows
-    assert len(lines(tmp_path / "sft.messages.jsonl")) == 4
+    same = {**ZH, "rejected": " 总能耗与 IT 能耗之比。"}
+    rows = [ZH, PAIR, GOOD, BAD, CALLING]
+    *kept, unsure = run(Export(forms=("messages", "alpaca", "dpo", "kto")), [*rows, same], tmp_path)
+    assert kept == rows and unsure.row == same and unsure.reason == "not_exportable"
+    judged = [*rows, {**same, "desirable": False}]
+    assert run(Export(forms=("messages", "alpaca", "dpo", "kto")), judged, tmp_path) == judged
+    assert len(lines(tmp_path / "sft.messages.jsonl")) == 3
     assert len(array(tmp_path / "sft.dpo_alpaca.json")) == 1
     readme = (tmp_path / "README.md").read_text("utf-8")
     assert (
-        "- 回答不应由模型给出的样本：1 个，不在 `sft.messages.jsonl`、`sft.alpaca.json`、`sft.dpo_trl.jsonl`" in readme
+        "- 回答不应由模型给出的样本：2 个，不在 `sft.messages.jsonl`、`sft.alpaca.json`、`sft.dpo_trl.jsonl`" in readme
     )
     assert "- 没有较差回答（`rejected`）的样本：3 个，不在 `sft.dpo_trl.jsonl`、`sft.dpo_swift.jsonl`" in readme
-    assert "- samples whose worse answer is the same as the answer: 1, not in `sft.dpo_trl.jsonl`" in readme
-    assert "- samples that do not say whether the answer is `desirable`: 4, not in `sft.kto_trl.jsonl`" in readme
+    assert "- samples that do not say whether the answer is `desirable`: 3, not in `sft.kto_trl.jsonl`" in readme
+
+
+def test_an_answer_that_is_the_rows_own_rejected_one_is_in_no_file_of_answers_to_learn(tmp_path):
+    same = {**ZH, "rejected": " 总能耗与 IT 能耗之比。"}
+    run(Export(forms=("messages", "alpaca", "sharegpt", "dpo", "csv")), [same], tmp_path)
+    assert not lines(tmp_path / "sft.messages.jsonl")
+    for name in ("alpaca", "sharegpt", "dpo_alpaca", "dpo_sharegpt"):
+        assert not array(tmp_path / f"sft.{name}.json")
+    readme = (tmp_path / "README.md").read_text("utf-8")
+    assert "- samples whose worse answer is the same as the answer: 1, not in `sft.messages.jsonl`" in readme
 
 
 def test_an_answer_that_the_model_should_not_give_is_in_no_form_that_teaches_it(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sftmill.core import Drop, Row
+from sftmill.errors import RunError
 from sftmill.steps.blend.reasoning import Reasoning, escape_thought_tags, split_thought, with_thought
 from sftmill.text import escape_control_tokens
 
@@ -23,6 +24,7 @@ LEFT_OUT: dict[str, tuple[str, str]] = {
     "undesirable": ("回答不应由模型给出的样本", "samples whose answer the model should not give"),
     "no_rejected": ("没有较差回答（`rejected`）的样本", "samples without a worse answer (`rejected`)"),
     "same_answer": ("较差回答与回答相同的样本", "samples whose worse answer is the same as the answer"),
+    "negative": ("回答是有意写错的样本", "samples whose answer is wrong on purpose"),
     "no_label": (
         "没有标明回答是否合意（`desirable`）的样本",
         "samples that do not say whether the answer is `desirable`",
@@ -82,11 +84,42 @@ class Sample:
     def turns(self) -> list[Turn]:
         """All turns, the answer last, with its thought as the reasoning setting wants it.
 
-        Raises LeftOut where there is no answer, or one that the model should not give.
+        Raises LeftOut where there is no answer, or one that the model should not give, and RunError where the
+        answer is wrong on purpose.
         """
+        self.check_answer()
+        return [*self.prompt, self.last_turn()]
+
+    @property
+    def negative(self) -> bool:
+        """Tell whether the answer is wrong on purpose; a polarity that nobody knows counts as that, too."""
+        return (self.row.get("polarity") or "positive") != "positive"
+
+    @property
+    def repeats_rejected(self) -> bool:
+        """Tell whether the answer is the one that was found to be worse."""
+        if self.answer is None or self.rejected is None or self.calls:
+            return False
+        return self.rejected.text.strip() == self.answer.text.strip()
+
+    def check_answer(self) -> None:
+        """Make sure that the answer may be trained on, or shown as one that may.
+
+        Raises LeftOut where the model should not give it, and RunError where it is wrong on purpose: nothing is
+        exported then, because such rows show that the recipe feeds negatives into a training file.
+        """
+        if self.negative:
+            raise RunError(
+                f"row {self.row.get('id')}, which comes from the stream {self.row.get('stream')!r}, has the polarity "
+                f"{self.row['polarity']!r}: its answer is wrong on purpose and must not be written as one to learn. "
+                "Take the stream that makes such rows (`corrupt` with `as_answer`) out of what this export starts "
+                "`from`, or filter it there with `where: missing(polarity)`; export such rows with `forms: kto`, and for "
+                "`forms: dpo` make pairs with `corrupt` without `as_answer`; then run again"
+            )
         if self.desirable is False:
             raise LeftOut("undesirable")
-        return [*self.prompt, self.last_turn()]
+        if self.repeats_rejected:
+            raise LeftOut("same_answer")
 
     def last_turn(self) -> Turn:
         """The answer as a turn; raises LeftOut where there is none."""

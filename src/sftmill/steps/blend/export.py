@@ -29,14 +29,17 @@ class Export(WholeStep):
     load each. The forms dpo and kto write a file for each tool, ranking one list a row, csv and xlsx
     a table. Files appear when the last row is written, whole; memory does not grow with the rows.
     A row that lacks what a form needs is left out there and counted in the README. Drops rows that
-    none of the forms can hold, as "not_exportable". Raises StorageError when the disk cannot be
-    written, and RunError when dataset_info.json there belongs to something else.
+    none of the forms can hold, as "not_exportable". An answer that equals the row's own `rejected` is
+    never written as one to learn. Raises StorageError when the disk cannot be written, and RunError when
+    dataset_info.json there belongs to something else, or when a row whose `polarity` is negative would
+    get into a file of answers to learn; kto may hold it as an answer not to give, dpo leaves it out.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("messages",)
     may_read: ClassVar[tuple[str, ...]] = (
         "tools", "reasoning", "rejected", "desirable", "candidates", "scores", "weight",
         "source", "title_path", "page", "question_type", "task", "grounded", "score", "reviewed",
+        "polarity",
     )  # fmt: skip
 
     forms: tuple[Form, ...] = Field(TRAINING_FORMS, min_length=1)

@@ -30,11 +30,13 @@ def _pair(sample: Sample) -> tuple[Turn, Turn]:
     """Return the better and the worse answer as turns, both with a thought or both without."""
     if sample.answer is None:
         raise LeftOut("no_answer")
+    if sample.negative:
+        raise LeftOut("negative")
     if sample.desirable is False:
         raise LeftOut("undesirable")
     if sample.rejected is None:
         raise LeftOut("no_rejected")
-    if sample.rejected.text.strip() == sample.answer.text.strip() and not sample.calls:
+    if sample.repeats_rejected:
         raise LeftOut("same_answer")
     if sample.calls:
         return sample.last_turn(), Turn("assistant", sample.rejected.text)
@@ -43,9 +45,11 @@ def _pair(sample: Sample) -> tuple[Turn, Turn]:
 
 
 def _labelled(sample: Sample) -> tuple[Turn, bool]:
-    """Return the answer and whether the model should give it."""
+    """Return the answer and whether the model should give it; a wrong one may be here only as one not to give."""
     if sample.desirable is None:
         raise LeftOut("no_label")
+    if sample.desirable:
+        sample.check_answer()
     return sample.last_turn(), sample.desirable
 
 

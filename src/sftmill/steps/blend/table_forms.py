@@ -46,8 +46,11 @@ Cells = list[str | float | int | bool | None]
 def as_cells(sample: Sample) -> Cells:
     """Return the cells of a sample; raises LeftOut where tools are used or there is no answer.
 
-    `history` holds the earlier turns, each with its role before it.
+    `history` holds the earlier turns, each with its role before it. A worse answer stands beside the answer, so
+    that people see both; one that is wrong on purpose raises RunError, because a table says nothing of that.
     """
+    if sample.negative:
+        sample.check_answer()
     if sample.uses_tools:
         raise LeftOut("tools")
     if sample.answer is None:

@@ -1,50 +1,96 @@
-"""An existing set of samples or prompts, one JSON object a line."""
+"""An existing set of samples, prompts or seed tasks, one JSON object a line."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import Field
 
-from sftmill.core import Dropped, Message, Row, Source
+from sftmill.core import Drop, Dropped, Message, Row, Source
+from sftmill.steps.ingest.seed_tasks import LONGEST, TEXT_FIELDS, is_seed_task, read_seed_task, seed_key
 from sftmill.text import detect_lang
 
 ROLES = {"system", "user", "assistant", "tool"}
 
 
 class Samples(Source):
-    """Reads a JSONL file of samples or prompts.
+    """Reads a JSONL file of samples, prompts or Self-Instruct seed tasks.
 
-    A line has `messages`, or `question` and maybe `answer`, or `instruction`, `input` and `output`.
+    A line has `messages`, or `question` and maybe `answer`, or `instruction`, `input` and `output`; or it is a seed
+    task, with `instruction`, `instances` (a list of `input` and `output`) and `is_classification`. A seed task's
+    user turn is the instruction with the input of its first instance, if it has one; `instruction` then holds
+    the instruction alone, and a classification has the `task_type` "classification". `task_type`, `topic`, `difficulty`
+    and `form` are taken over. Seed tasks are checked; marks of the direction of writing are taken out of them.
+    Drops: `unreadable`, `other_language` (with `only`), and of seed tasks `missing_field`, `wrong_field`, `overlong`,
+    `reordered_text` (marks that make it look like another text), `duplicate`.
     """
 
-    writes = ("messages", "source", "lang", "sensitivity")
+    writes = ("messages", "source", "lang", "sensitivity", "instruction", *TEXT_FIELDS)
 
     file: Path
     """The JSONL file, UTF-8."""
     sensitivity: str = Field("internal", pattern="^(public|internal|secret)$")
     """Who may see these samples."""
+    only: Literal["zh", "en"] | None = None
+    """Language of the lines to take; None = both."""
+    longest: int = Field(LONGEST, ge=1)
+    """Characters that the instruction of a seed task may have with its input."""
 
     def problems(self) -> list[str]:
-        """Return why the file cannot be read, if so."""
-        return [] if self.file.is_file() else [f"file: {self.file.name!r} is not there; check the path in the recipe"]
+        """Return why the file cannot be read, or that there is nothing in it to use."""
+        if not self.file.is_file():
+            return [f"file: {self.file.name!r} is not there; check the path in the recipe"]
+        reasons: Counter[str] = Counter()
+        for item in self.rows():
+            if not isinstance(item, Dropped):
+                return []
+            reasons[item.reason] += 1
+        found = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()) or "no line with anything"
+        return [
+            f"file: {self.file.name!r} holds nothing to use ({found}); a line looks like "
+            '{"instruction": "...", "instances": [{"input": "", "output": "..."}], "is_classification": false}. '
+            "Correct the file and give `sftmill plan` with this recipe again"
+        ]
 
     def rows(self) -> Iterator[Row | Dropped]:
         """Yield a row a line; lines that are no sample are dropped with the line number."""
+        seen: dict[str, int] = {}
         with open(self.file, "rb") as lines:
             for number, line in enumerate(lines, 1):
+                line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if not line.strip():
                     continue
                 row: Row = {"source": self.file.name, "sensitivity": self.sensitivity}
                 try:
-                    messages = conversation(orjson.loads(line))
+                    self._fill(row, orjson.loads(line), number, seen)
                 except (orjson.JSONDecodeError, ValueError) as error:
                     yield Dropped(row, "unreadable", {"line": number, "error": str(error)})
-                    continue
-                row["messages"] = messages
-                row["lang"] = detect_lang(" ".join(m["content"] for m in messages)[:2000])
-                yield row
+                except Drop as drop:
+                    yield Dropped(row, drop.reason, {"line": number, **drop.facts})
+                else:
+                    yield row
+
+    def _fill(self, row: Row, record: Any, number: int, seen: dict[str, int]) -> None:
+        """Put what a line says into its row; raises ValueError or Drop. `seen` holds the lines of earlier seeds."""
+        if not is_seed_task(record):
+            row["messages"] = conversation(record)
+            row["lang"] = detect_lang(" ".join(m["content"] for m in row["messages"])[:2000])
+        else:
+            task = read_seed_task(record, self.longest)
+            row["messages"] = task.messages
+            # the input may be in another language: a text to translate
+            row["lang"] = detect_lang(task.instruction[:2000])
+            if task.instruction != task.messages[0]["content"]:
+                row["instruction"] = task.instruction
+            row |= task.columns
+        if self.only and row["lang"] != self.only:
+            raise Drop("other_language", language=row["lang"], wanted=self.only)
+        if is_seed_task(record):
+            first = seen.setdefault(seed_key(task.instruction), number)
+            if first != number:
+                raise Drop("duplicate", first_line=first)
 
 
 def conversation(record: Any) -> list[Message]:

@@ -1,0 +1,1 @@
+"""Training on the project's own data (extra `train`: torch, transformers)."""
