@@ -167,3 +167,8 @@ def test_personal_data_is_masked_behind_every_source_unless_the_recipe_keeps_it(
     own = names(BASE.replace("    - split\n", "    - personal_data: {kinds: [phone]}\n    - split\n"))
     assert own.count("personal_data") == 1
     assert any("'no' is none of mask, keep" in p for p in problems(folder, BASE + "personal_data: 'no'\n"))
+
+
+@pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_that_comes_along_can_be_planned(recipe, tmp_path):
+    assert make_plan(load_recipe(recipe), tmp_path / "run").order
