@@ -1,5 +1,7 @@
 """The plan: what it proves offline, and what it refuses before a token is spent."""
 
+from pathlib import Path
+
 import pytest
 
 from sftmill.errors import RecipeError

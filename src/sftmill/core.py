@@ -194,7 +194,8 @@ class Step(BaseModel):
     def roles(self) -> tuple[str, ...]:
         """Return the model roles that this step asks: its settings named `to` or `to_...`."""
         fields = type(self).model_fields
-        return tuple(v for k in fields if (k == "to" or k.startswith("to_")) and isinstance(v := getattr(self, k), str))
+        named = (getattr(self, k) for k in fields if k == "to" or k.startswith("to_"))
+        return tuple(dict.fromkeys(role for role in named if isinstance(role, str)))
 
 
 class Source(Step):

@@ -142,6 +142,17 @@ def test_blocks_make_no_difference(seed, number, different, block):
         assert found.first.tolist() == first
 
 
+def test_rows_may_share_vectors():
+    vectors = np.random.default_rng(1).standard_normal((5, 4)).astype(np.float32)
+    vectors[3] = vectors[1]
+    owners = np.array([0, 1, 1, 2, 3, 0, 4])
+    shared, plain = find_nearest(vectors, 0.05, owners), find_nearest(vectors[owners], 0.05)
+    for name in ("neighbour", "distance", "repeats", "first"):
+        np.testing.assert_array_equal(getattr(shared, name), getattr(plain, name))
+    assert shared.first.tolist() == [0, 1, 1, 3, 1, 0, 6]
+    assert shared.repeats.tolist() == [1, 2, 2, 0, 2, 1, 0]
+
+
 def test_memory_grows_with_the_vectors_and_not_with_their_pairs():
     vectors = np.random.default_rng(0).standard_normal((6000, 16)).astype(np.float32)
     tracemalloc.start()

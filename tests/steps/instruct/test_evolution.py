@@ -60,6 +60,26 @@ def test_marker_words_of_the_prompt_are_found(lang, evolved):
     assert reason(find_flaw(GIVEN[lang], evolved, "deepen", lang)) == "marker_copied"
 
 
+def test_what_the_prompt_shows_as_an_example_is_copied_too():
+    shown = {
+        "zh": "怎样给一盆放在阳台上的文竹浇水？",
+        "en": "How should I water a fern that stands on a balcony in the shade?",
+    }
+    for lang, example in shown.items():
+        evolved = f"{example}{GIVEN[lang]}"
+        assert reason(find_flaw(GIVEN[lang], evolved, "deepen", lang, prompt=example)) == "marker_copied"
+        assert reason(find_flaw(evolved, evolved + "为什么", "deepen", lang, prompt=example)) is None
+    table = "| 甲 | 乙 | 丙 | 丁 |\n| --- | --- | --- | --- |\n| 1 | 2 | 3 | 4 |"
+    assert (
+        find_flaw(GIVEN["zh"], f"根据下表介绍防汛准备。\n{table}", "complicate_input", "zh", prompt=table[19:]) is None
+    )
+
+
+def test_articles_are_no_numbers():
+    assert lost_input("一家公司的一名员工请一位同事帮忙", "某公司员工请人帮忙") == ""
+    assert lost_input("存一年期存款", "存入定期存款") == "一年"
+
+
 def test_words_that_the_original_has_are_no_markers():
     assert find_flaw("给定指令集有哪些优点？", "给定指令集有哪些优点和局限？", "deepen", "zh") is None
     asked = "Which new instructions did the ISA add?"
@@ -160,6 +180,7 @@ def test_numbers_of_list_items_are_no_input():
         ("No.", None),
         ("42", None),
         ("先检查闸门，再储备物资。", None),
+        ("这一请求无法律依据。", None),
     ],
 )
 def test_answers_that_show_that_an_instruction_went_wrong(text, expected):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -23,58 +24,59 @@ class Nearest:
     """The lowest number among the vectors that are nearer than the threshold and the vector itself."""
 
 
-def find_nearest(vectors: np.ndarray, threshold: float) -> Nearest:
+def find_nearest(vectors: np.ndarray, threshold: float, owners: np.ndarray | None = None) -> Nearest:
     """Return the nearest neighbours of `vectors` (n x d, float32), compared as unit vectors.
 
-    Squared distance d and cosine c go together as c = 1 - d / 2. Exact duplicates are put together first, so that
-    their distance is 0 and no vector finds itself. Time grows with the square of the number of different vectors.
+    With `owners` the answer is about m rows, each of which has the vector whose number stands there; vectors must be
+    numbered in the order in which rows first have them. Squared distance d and cosine c go together as c = 1 - d / 2.
+    Exact duplicates are put together first, so that their distance is 0 and no row finds itself. Time grows with
+    the square of the number of different vectors. A threshold below 0.0001 is finer than the products are.
     """
     unit = to_unit(vectors)
-    firsts, group, counts = _groups(unit)
-    distinct = unit if len(firsts) == len(unit) else unit[firsts]
+    group, places = _groups(unit)
+    group = group if owners is None else group[owners]
+    distinct = unit if len(places) == len(unit) else unit[places]
+    del unit
+    firsts, seconds, counts = _members(group, len(places))
     best, near, lowest = _compare(distinct, counts, 1.0 - threshold / 2.0)
-    nearest_group = np.where(best >= 0, firsts[best], -1)[group]
     distance = np.full(len(distinct), np.nan)
     found = np.flatnonzero(best >= 0)
     for part in np.array_split(found, max(1, -(-len(found) // BLOCK))):
         # a product of 32-bit numbers is off by up to a millionth, which is a lot beside a distance of nearly 0
         apart = distinct[part].astype(np.float64) - distinct[best[part]]
         distance[part] = np.einsum("ij,ij->i", apart, apart)
-    neighbour, second = nearest_group, _seconds(group, len(firsts))
+    neighbour, spread = np.where(best >= 0, firsts[best], -1)[group], distance[group]
     twin = np.flatnonzero(counts[group] > 1)
-    of = group[twin]
-    neighbour[twin] = np.where(twin == firsts[of], second[of], firsts[of])
-    spread = distance[group]
+    neighbour[twin] = np.where(twin == firsts[group[twin]], seconds[group[twin]], firsts[group[twin]])
     spread[twin] = 0.0
-    others = near[group] + (counts[group] - 1 if threshold > 0 else 0)
-    return Nearest(neighbour, spread, others, np.minimum(firsts[group], firsts[lowest][group]))
+    first = np.minimum(firsts, firsts[lowest])[group]
+    return Nearest(neighbour, spread, near[group] + counts[group] - 1, first)
 
 
 def to_unit(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors with length 1, in float32; those of length 0 stay as they are."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]
-    lengths[lengths == 0] = 1.0
-    return np.ascontiguousarray(vectors / lengths.astype(np.float32), dtype=np.float32)
+    made = np.empty(vectors.shape, np.float32)
+    for part in _blocks(len(vectors)):
+        wide = vectors[part].astype(np.float64)
+        lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+        made[part] = wide / np.where(lengths == 0, 1.0, lengths)
+    return made
 
 
-def _groups(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for vectors that are the same: the lowest number of each group, each vector's group, the sizes."""
+def _groups(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the group of each vector, those that are the same in one, and the first vector of each group."""
     known: dict[bytes, int] = {}
-    group = np.fromiter((known.setdefault(v.tobytes(), len(known)) for v in unit), np.int64, len(unit))
-    firsts = np.full(len(known), len(unit), np.int64)
-    np.minimum.at(firsts, group, np.arange(len(unit)))
-    return firsts, group, np.bincount(group, minlength=len(known))
+    group = np.fromiter((known.setdefault(blake2b(v, digest_size=16).digest(), len(known)) for v in unit), np.int64)
+    return group, np.unique(group, return_index=True)[1]
 
 
-def _seconds(group: np.ndarray, number: int) -> np.ndarray:
-    """Return the second lowest number of each group, -1 where it has one vector only."""
-    second = np.full(number, -1, np.int64)
-    seen = np.zeros(number, np.int64)
-    for place, of in enumerate(group):
-        seen[of] += 1
-        if seen[of] == 2:
-            second[of] = place
-    return second
+def _members(group: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the lowest and the second lowest row of each group (-1: it has no second), and how many rows it has."""
+    order = np.argsort(group, kind="stable")
+    counts = np.bincount(group, minlength=number)
+    starts = np.cumsum(counts) - counts
+    seconds = np.where(counts > 1, order[np.minimum(starts + 1, len(order) - 1)], -1)
+    return order[starts], seconds, counts
 
 
 def _blocks(number: int) -> Iterator[slice]:

@@ -29,7 +29,7 @@ class Neighbours(WholeStep):
     reads: ClassVar[tuple[str, ...]] = ("messages",)
     writes: ClassVar[tuple[str, ...]] = ("neighbour", "neighbour_distance", "repeats", "cluster")
 
-    threshold: float = Field(0.05, ge=0, le=4)
+    threshold: float = Field(0.05, ge=0.0001, le=4)
     """Squared distance below which two instructions ask the same (Magpie's 0.05 is a cosine of 0.975)."""
     to: str = "embedder"
     """Role that turns the instructions into vectors."""
@@ -51,7 +51,8 @@ class Neighbours(WholeStep):
             return
         vectors = await self._vectors(list(texts), desk)
         del texts
-        found = await asyncio.to_thread(lambda: find_nearest(vectors[of_text[with_text]], self.threshold))
+        found = await asyncio.to_thread(find_nearest, vectors, self.threshold, of_text[with_text])
+        del vectors
         place = np.full(len(ids), -1, np.int64)
         place[with_text] = np.arange(len(with_text))
         for number, row in enumerate(inputs["rows"].rows()):
@@ -81,8 +82,8 @@ class Neighbours(WholeStep):
                     made = np.empty((len(texts), part.shape[1]), np.float32)
                 if part.shape[1] != made.shape[1] or not np.isfinite(part).all():
                     raise RecipeError(
-                        f"neighbours: role {self.to!r} gave vectors of {part.shape[1]} and of {made.shape[1]} numbers, or "
-                        "numbers that are not finite; name another model for this role"
+                        f"neighbours: role {self.to!r} gave vectors of {part.shape[1]} and of {made.shape[1]} numbers, "
+                        "or numbers that are not finite; name another model for this role"
                     )
                 made[at : at + len(part)] = part
                 at += len(part)

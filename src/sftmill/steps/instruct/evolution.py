@@ -19,19 +19,22 @@ SHORT_ANSWER = {"zh": 120, "en": 80}
 """Characters (zh; ours) and words (en: Evol-Instruct) from which on an answer that says sorry is no refusal."""
 KEPT_SHARE, PIECE = 0.8, 4
 """Share of the pieces of an input, and their length in characters, that a rewriting must keep."""
-LEAST_QUOTED = 6
-"""Characters from which on a quotation counts as an input."""
+ECHO = {"zh": 12, "en": 40}
+"""Characters in a row that a rewriting must not share with the prompt around the text, such as its example."""
 
 # Words by which the prompts of the step, and those of Evol-Instruct, speak of the two texts.
 _MARKERS = lazy_pattern(
-    r"</?(?:given|first|second|rewritten|created|new)[^<>\n]{0,20}>|[#＃](?:the )?(?:given|rewritten|created|new) prompt[#＃]"
+    r"</?(?:given|first|second|rewritten|created|new)[^<>\n]{0,20}>"
+    r"|[#＃](?:the )?(?:given|rewritten|created|new) prompt[#＃]"
     r"|\b(?:given|rewritten|created|original|evolved|brand-new|new) (?:prompts?|instructions?)\b"
     r"|(?:给定|原|原有|原始|参考|改写后?|重写后?|修改后|新写|新建?|全新)的?(?:指令|提示词?)"
     r"|改写后的?(?:全文|任务|问题|内容)|[#＃](?:给定|改写后?|创建)的?提示[#＃]",
     re.I,
 )
-_SORRY = lazy_pattern(r"抱歉|无法|無法|作为(?:一个|一名|一款)?\s?(?:AI|人工智能)|不能提供|\bsorry\b", re.I)
+_SORRY = lazy_pattern(r"抱歉|[无無]法(?![律定人])|作为(?:一个|一名|一款)?\s?(?:AI|人工智能)|不能提供|\bsorry\b", re.I)
 _APOLOGY = lazy_pattern(r"(?:很|非常|十分)?(?:抱歉|对不起)|(?:I'm |I am )?sorry\b|I (?:can't|cannot|am unable)\b", re.I)
+_ARTICLE = lazy_pattern("一[个家名位套篇组张种条段项只台份句首部本件]")
+"""What means no more than "a"."""
 _QUOTED = lazy_pattern(r"“([^”]{6,4000})”|「([^」]{6,4000})」|『([^』]{6,4000})』|\"([^\"\n]{6,4000})\"")
 _FENCED = lazy_pattern(r"```[^\n]{0,40}\n(.{1,20000}?)```", re.S)
 _TABLE_LINE = lazy_pattern(r"^[ \t]*\|(.{1,2000})\|[ \t]*$", re.M)
@@ -40,8 +43,8 @@ _STOP_WORDS = frozenset(
 ) | frozenset(
     str.split(
         "a an the this that these those i you he she it we they me him her us them my your his its our their is am are "
-        "was were be been being do does did have has had will would shall should can could may might must and or but if "
-        "so as of at by for with about to from in on off up out over then than there here what which who very just too "
+        "was were be been being do does did have has had will would shall should can could may might must and or but "
+        "if so as of at by for with about to from in on off up out over then than there here what which who very just too "
         "ok okay well please sure"
     )
 )
@@ -74,18 +77,23 @@ def text_key(text: str) -> str:
 
 
 def find_flaw(
-    given: str, evolved: str, operator: str, lang: str, instruction: str | None = None, growth: float = 3.0
+    given: str,
+    evolved: str,
+    operator: str,
+    lang: str,
+    instruction: str | None = None,
+    growth: float = 3.0,
+    prompt: str = "",
 ) -> Flaw | None:
     """Return the first thing that speaks against a rewriting without asking a model, None where nothing does.
 
     Reasons: `no_task`, `marker_copied`, `rewriter_refused`, `no_information_gain` (the text is there unchanged),
     `other_language`, `grew_too_much`, `input_lost`. `instruction` is the task without its input, where it is known;
-    `growth` says how many times `ADDED` a step may add.
+    `growth` says how many times `ADDED` a step may add; `prompt` is what the model was shown around the text.
     """
     if not tokens(evolved):
         return Flaw("no_task", {})
-    own = {match[0].lower() for match in _MARKERS.finditer(given)}
-    if found := next((m[0] for m in _MARKERS.finditer(evolved) if m[0].lower() not in own), None):
+    if found := copied_words(given, evolved, prompt):
         return Flaw("marker_copied", {"words": found})
     if (said := _APOLOGY.match(evolved)) and not _APOLOGY.match(given):
         return Flaw("rewriter_refused", {"words": said[0]})
@@ -106,6 +114,22 @@ def find_flaw(
     return None
 
 
+def copied_words(given: str, evolved: str, prompt: str = "") -> str:
+    """Return words of the prompt that a rewriting copies and the original does not have, "" where it copies none.
+
+    These are the words by which prompts speak of the two texts, and longer runs of what stands in `prompt`.
+    """
+    own = {match[0].lower() for match in _MARKERS.finditer(given)}
+    if found := next((m[0] for m in _MARKERS.finditer(evolved) if m[0].lower() not in own), None):
+        return found
+    size = ECHO[detect_lang(evolved)]
+    shown = frozenset(char_ngrams(normalise(prompt), size)) if prompt else frozenset()
+    known = frozenset(char_ngrams(normalise(given), size))
+    common = (piece for piece in char_ngrams(normalise(evolved), size) if piece in shown and piece not in known)
+    # the lines of a table's frame are everybody's
+    return next((piece for piece in common if sum(map(str.isalnum, piece)) > size // 2), "")
+
+
 def lost_input(given: str, evolved: str, instruction: str | None = None) -> str:
     """Return the first number or other input of a task that its rewriting does not hold, "" where it holds all.
 
@@ -114,8 +138,10 @@ def lost_input(given: str, evolved: str, instruction: str | None = None) -> str:
     """
     there = numbers(evolved, words=True, articles=True)
     for number in numbers(given):
-        if number.unit != "label" and not any(same_value(number, other) for other in there):
-            return given[number.start : number.end]
+        written = given[number.start : number.end]
+        counts = number.unit != "label" and not _ARTICLE.fullmatch(written)
+        if counts and not any(same_value(number, other) for other in there):
+            return written
     pieces = frozenset(char_ngrams(_bare(evolved), PIECE))
     for text in inputs_of(given, instruction):
         wanted = char_ngrams(_bare(text), PIECE)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from sftmill.core import Desk, Drop, Dropped, Pool, RoundStep, Row, Sampling, question, turns
 from sftmill.steps.instruct.evolution import Operator, answer_flaw, draw, draw_some, find_flaw, text_key
-from sftmill.steps.instruct.glossary import load_glossary, named_in, read_glossary
+from sftmill.steps.instruct.glossary import load_glossary, meanings, read_glossary
 from sftmill.steps.instruct.novelty import NoveltyIndex
 
 KINDS = ("table", "json", "document", "dialogue", "list")
@@ -53,9 +53,10 @@ class Evolve(RoundStep):
     a brand-new instruction of the same field. (The released code has no complicate_input.) What fails goes unchanged
     into the next round, with another draw. All versions are handed on, each with its `operator`, its `round` and its
     parent, and answered by `to_answer`. Of a conversation the last user turn is rewritten; one with several is left
-    out. Drops, of rewritings: `no_information_gain` (unchanged, or the judge finds it equal), `no_instruction`
-    (the judge finds an answer or a fragment), `marker_copied`, `refused_answer`, `empty_answer`, `input_lost`, `grew_too_much`, `other_language`, `rewriter_refused`,
-    `duplicate`, `similar_wording`, `similar_meaning`, `no_task`; of seeds: `no_task`, `several_turns`.
+    out. Drops, of rewritings: `no_information_gain` (unchanged, or the judge finds it equal), `no_instruction` (the
+    judge finds an answer or a fragment), `marker_copied`, `refused_answer`, `empty_answer`, `input_lost`,
+    `grew_too_much`, `other_language`, `rewriter_refused`, `duplicate`, `similar_wording`, `similar_meaning`,
+    `no_task`; of seeds: `no_task`, `several_turns`.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("messages",)
@@ -78,7 +79,7 @@ class Evolve(RoundStep):
     terms: int = Field(2, ge=0, le=10)
     """Terms of the glossary that a brand-new instruction is to be about."""
     growth: float = Field(3.0, gt=0)
-    """How often the words that a step should add at most (20 words, 60 characters; with an input 80, 240) it may add."""
+    """A step should add at most 20 words (60 characters), with an input 80 (240); it may add so many times as much."""
     keep_seeds: bool = False
     """Whether the seeds are handed on, too."""
     lexical: float | None = Field(None, ge=0, le=1)
@@ -159,8 +160,11 @@ class Evolve(RoundStep):
     async def fill(self, row: Row, desk: Desk) -> Row:
         """Return the rewriting of a draft with its answer, or raise Drop saying what is wrong with it."""
         given = question(row)
-        evolved = await self._rewrite(row, given, desk)
-        if flaw := find_flaw(given, evolved, row["operator"], row["lang"], row.get("instruction"), self.growth):
+        evolved, shown = await self._rewrite(row, given, desk)
+        flaw = find_flaw(
+            given, evolved, row["operator"], row["lang"], row.get("instruction"), self.growth, shown
+        )  # fmt: skip
+        if flaw:
             raise Drop(flaw.reason, evolved=evolved[:300], **flaw.facts)
         verdict = await self._compare(given, evolved, desk) if self.to_judge else "different"
         if verdict != "different":
@@ -182,25 +186,27 @@ class Evolve(RoundStep):
             made["vectors"] = await desk.embed([given, evolved], to=self.to_embedder)
         return made
 
-    async def _rewrite(self, row: Row, given: str, desk: Desk) -> str:
-        """Return what the model makes of an instruction."""
+    async def _rewrite(self, row: Row, given: str, desk: Desk) -> tuple[str, str]:
+        """Return what the model makes of an instruction, and what its prompt says around it."""
         operator, place = row["operator"], (self.seed, row["round"], row["parents"][0])
-        terms, known = [], {}
+        terms: list[str] = []
+        named: list[str] = []
         if self.glossary:
-            known = load_glossary(self.glossary)
-            terms = draw_some(list(known), self.terms, *place) if operator == "breadth" else []
-        colon = "：" if row["lang"] == "zh" else ": "
-        named = dict.fromkeys([*terms, *named_in(given, list(known))])
-        meanings = [f"{term}{colon}{known[term]}" for term in named if known.get(term)][:MEANINGS]
+            if operator == "breadth":
+                terms = draw_some(list(load_glossary(self.glossary)), self.terms, *place)
+            named = meanings(self.glossary, terms, given, row["lang"], MEANINGS)
         prompt = desk.prompt(
             PROMPT_OF.get(operator, "depth"),
             given=given,
             kind=draw(KINDS, "kind", *place),
             terms=terms,
-            meanings=meanings,
+            meanings=named,
         )
         drawn = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
-        return (await desk.ask(prompt, to=self.to, sampling=drawn))[0].text.strip()
+        reply = (await desk.ask(prompt, to=self.to, sampling=drawn))[0]
+        # meanings are there to be used, so they may be copied
+        shown = [m["content"] for m in prompt[1:-1]] + [prompt[-1]["content"].replace(given, "")]
+        return reply.text.strip(), "\n".join(shown)
 
     async def _compare(self, given: str, evolved: str, desk: Desk) -> str:
         """Return the judge's verdict on a rewriting."""

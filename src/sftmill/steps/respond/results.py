@@ -30,9 +30,18 @@ _CHOSEN = lazy_pattern(
 _END = lazy_pattern(r"[。！？；;!?]|\.(?:\s|$)|[，,](?=\s|[\u4e00-\u9fff])|\s{3,}")
 _DECORATION = " \t*_`“”\"'.。,，;；:："
 
+
+def _quotient(match: re.Match[str]) -> str:
+    """Write a LaTeX fraction in one line, sums in brackets."""
+    return "/".join(part if _FACTOR.fullmatch(part) else f"({part})" for part in (match[1].strip(), match[2].strip()))
+
+
+_FACTOR = lazy_pattern(r"[+-]?[\w.,]+")
 _LATEX = [
+    (lazy_pattern(r"\\([%$#&_{}])"), r"\1"),
     (lazy_pattern(r"\\(?:text|mathrm|mathbf|textbf|operatorname|mbox)\s*\{([^{}]{0,100})\}"), r"\1"),
-    (lazy_pattern(r"\\[dt]?frac\s*\{([^{}]{1,60})\}\s*\{([^{}]{1,60})\}"), r"\1/\2"),
+    (lazy_pattern(r"(\d) ?(?=\\[dt]?frac)"), r"\1 "),
+    (lazy_pattern(r"\\[dt]?frac\s*\{([^{}]{1,60})\}\s*\{([^{}]{1,60})\}"), _quotient),
     (lazy_pattern(r"\\[dt]?frac\s*(\d)\s*(\d)"), r"\1/\2"),
     (lazy_pattern(r"\\sqrt\s*(\w)"), r"\\sqrt{\1}"),
     (lazy_pattern(r"\\(?:times|cdot)\b ?"), "*"),
@@ -41,10 +50,9 @@ _LATEX = [
     (lazy_pattern(r"\\(?:left|right|displaystyle|quad|qquad)\b|\\[ ,;:!]|\$|\{,\}"), ""),
     (lazy_pattern(r"\^\{(-?\d{1,4})\}"), r"^\1"),
     (lazy_pattern(r"\^\{?\\circ\}?|\\degree"), "°"),
-    (lazy_pattern(r"\\([%$#&_{}])"), r"\1"),
 ]
 _NAMED = lazy_pattern(r"^\s*(?:[A-Za-z](?:_\w)?|[A-Za-z]\([A-Za-z]\))\s*=\s*")
-_PLAIN = lazy_pattern(r"([+-]?)\s*(\d+|\d{1,3}(?:,\d{3})+)(\.\d+)?(?:/(\d+))?")
+_PLAIN = lazy_pattern(r"([+-]?) ?(?:(\d+) )?(\d+|\d{1,3}(?:,\d{3})+)(\.\d+)?(?:/(\d+))?")
 _GIVEN_CHOICE = lazy_pattern(rf"[(（]({_CHOICES})[)）].*|({_CHOICES})(?:[.、:：)）].*)?", re.DOTALL)
 _MATH = frozenset("[](){}<>=^√π\\+*/|_∞≤≥")
 _MONEY = "$¥￥€£"
@@ -80,6 +88,8 @@ def same_result(a: str, b: str) -> bool:
         return False
     if left == right:
         return True
+    if max(len(left), len(right)) > 2 * LONGEST:
+        return False
     chosen = _choices(left), _choices(right)
     if any(chosen):
         return chosen[0] == chosen[1]
@@ -140,9 +150,10 @@ def _fraction(text: str) -> Fraction | None:
     match = _PLAIN.fullmatch(text)
     if not match and (value := chinese_value(text)) is not None:
         return Fraction(value)
-    if not match or (match[4] is not None and not int(match[4])):
+    # 2 1/3 is a whole number and a fraction; 2 3 is nothing
+    if not match or (match[5] is not None and not int(match[5])) or (match[2] and not match[5]):
         return None
-    value = Fraction(match[2].replace(",", "") + (match[3] or "")) / int(match[4] or 1)
+    value = Fraction(match[3].replace(",", "") + (match[4] or "")) / int(match[5] or 1) + int(match[2] or 0)
     return -value if match[1] == "-" else value
 
 
