@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from sftmill.cli_coverage import coverage
 from sftmill.cli_iterate import iterate
 from sftmill.cli_models import ledger_app, model_app
 from sftmill.cli_options import CodeOption, RecipeArgument, RunArgument, RunDirOption, SetOption, console, planned
 from sftmill.cli_pilot import holdout, pilot
+from sftmill.cli_report import report
 from sftmill.cli_review import review_app
 from sftmill.errors import RecipeError, RunStopped, SftmillError
 
@@ -135,6 +137,7 @@ def run(
 ) -> None:
     """Run a recipe, or go on where an earlier run of it stopped."""
     from sftmill.progress import Display
+    from sftmill.report import end_with_report
     from sftmill.run import run_recipe
     from sftmill.show import manifest_text
 
@@ -146,10 +149,14 @@ def run(
             fetch(name, accept_carrier=True)
     with Display() as display:
         manifest = run_recipe(loaded, folder, watch=display, limit=limit)
+    written = end_with_report(loaded, folder, manifest)
     console().print(manifest_text(manifest, folder), highlight=False)
+    print(f"report: {written}" if written else f"report: sftmill report {folder} writes one")
 
 
 app.command()(iterate)
+app.command()(coverage)
+app.command()(report)
 
 
 @app.command()

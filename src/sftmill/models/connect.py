@@ -1,10 +1,10 @@
-"""From a role's settings to its providers: endpoints with keys, an embedded server, or a script."""
+"""From a role's settings to its providers: endpoints with keys, an embedded server or embedder, or a script."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sftmill.errors import ModelError, RecipeError
+from sftmill.errors import ModelError, RecipeError, RunError
 from sftmill.models.client import HttpProvider, Provider, only_model
 from sftmill.models.roles import Role
 from sftmill.models.settings import ModelSettings
@@ -15,7 +15,7 @@ async def connect(
 ) -> tuple[ModelSettings, Sequence[Provider]]:
     """Return the role's settings, completed by what its server tells, and its providers.
 
-    Embedded servers are started once each and put into `servers`. Keys are taken from those variables of
+    Embedded servers and embedders are started once each and put into `servers`. Keys are taken from those variables of
     `environment` that `key_env` names. Raises RecipeError.
     """
     if settings.scripted:
@@ -24,19 +24,21 @@ async def connect(
         provider = ScriptedProvider(settings.scripted)
         return settings.model_copy(update={"model": settings.model or provider.model}), [provider]
     if settings.local:
+        from sftmill.models.embed import EMBEDDERS, EmbedderProvider, LoadedEmbedder
+
+        if settings.local in EMBEDDERS:
+            if (embedder := servers.get(settings.local)) is None:
+                try:
+                    embedder = servers[settings.local] = await asyncio.to_thread(LoadedEmbedder, settings.local)
+                except RunError as error:
+                    raise RecipeError(f"role {name!r}: {error}") from None
+            return _told(settings, embedder.kind.name, embedder.revision, 2), [EmbedderProvider(embedder)]
         from sftmill.models.local import serve
 
         server = servers.get(settings.local)
         if server is None:
             server = servers[settings.local] = await asyncio.to_thread(serve, settings.local)
-        settings = settings.model_copy(
-            update={
-                "model": settings.model or server.model,
-                "revision": settings.revision or server.revision,
-                "context": settings.context or server.context,
-                "concurrency": min(settings.concurrency, 2 * server.slots),
-            }
-        )
+        settings = _told(settings, server.model, server.revision, 2 * server.slots, server.context)
         return settings, [HttpProvider(server.url, model=settings.model)]
     keys = []
     for variable in settings.key_env:
@@ -48,6 +50,20 @@ async def connect(
         for url in settings.endpoint
         for key in (keys or [""])
     ]
+
+
+def _told(
+    settings: ModelSettings, model: str, revision: str, concurrency: int, context: int | None = None
+) -> ModelSettings:
+    """Return settings with what an embedded model tells of itself, where the recipe says nothing."""
+    return settings.model_copy(
+        update={
+            "model": settings.model or model,
+            "revision": settings.revision or revision,
+            "context": settings.context or context,
+            "concurrency": min(settings.concurrency, concurrency),
+        }
+    )
 
 
 async def ask_model(role: Role) -> str:

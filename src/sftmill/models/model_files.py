@@ -161,6 +161,13 @@ def look_up(name: str) -> ModelFile:
     try:
         return MODELS[name]
     except KeyError:
+        from sftmill.models.embed import EMBEDDERS, REMEDY
+
+        if name in EMBEDDERS:
+            raise ModelFileError(
+                f"{name} is an embedder: it comes with a package, has no file to fetch, and cannot be served. "
+                f"Run: {REMEDY}"
+            ) from None
         known = ", ".join(MODELS)
         raise ModelFileError(
             f"no embedded model is called {name!r}; known are: {known}. See `sftmill model list`, "
@@ -276,15 +283,17 @@ class ModelRow:
     bytes: int
     licence: str
     languages: tuple[str, ...]
-    file: Path
-    """Where the file lies, or would lie once it is fetched."""
+    file: Path | None
+    """Where the file lies, or would lie once it is fetched; None for what comes with a package that is not there."""
     state: str
-    """"verified", "not verified yet", "wrong size", "partly fetched (41 %)" or "not fetched"."""
+    """"verified", "not verified yet", "wrong size", "partly fetched (41 %)", "not fetched", or how a package is there."""
     notes: str
 
 
 def describe(*, cache: str | Path = CACHE) -> list[ModelRow]:
     """Give the rows of `sftmill model list`; it hashes and fetches nothing."""
+    from sftmill.models.embed import describe_embedders
+
     rows = []
     for model in MODELS.values():
         file = cache_path(model, cache)
@@ -298,7 +307,7 @@ def describe(*, cache: str | Path = CACHE) -> list[ModelRow]:
         else:
             state = "verified" if is_verified(file, model, cache=cache) else "not verified yet"
         rows.append(ModelRow(model.name, model.bytes, model.licence, model.languages, file, state, model.notes))
-    return rows
+    return rows + describe_embedders()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sftmill.card.facts import read_recipe
 from sftmill.models.budget import Budget
 from sftmill.models.settings import BudgetSettings, Price
 
@@ -109,7 +108,7 @@ class Facts:
 
 def gather(run_dir: Path, manifest: dict[str, Any]) -> Facts:
     """Return what the manifest and the recipe beside it say of a run."""
-    recipe = read_recipe(run_dir / "recipe.yaml")
+    recipe = _recipe(run_dir / "recipe.yaml")
     langs = recipe.get("lang") or ["zh"]
     money = manifest.get("money") or {}
     return Facts(
@@ -121,6 +120,13 @@ def gather(run_dir: Path, manifest: dict[str, Any]) -> Facts:
         float(money.get("spent") or 0.0),
         str(money.get("currency") or ""),
     )
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    """Return a run's recipe.yaml, in which every default is spelled out; empty where there is none."""
+    from ruamel.yaml import YAML
+
+    return (YAML(typ="safe", pure=True).load(path.read_bytes()) or {}) if path.is_file() else {}
 
 
 def sources(recipe: dict[str, Any], stream: str) -> list[str]:

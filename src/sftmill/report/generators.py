@@ -2,33 +2,35 @@
 
 import random
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
-
 from sftmill.core import Row, question
-from sftmill.flow.shards import read_table, shard_files
+from sftmill.flow.shards import shard_files
 from sftmill.report.facts import Facts, Stage, sources
 from sftmill.report.lineage import survivors
 from sftmill.report.measures import distinct_pairs, entropy, greatest_similarity, mean, percentile, rises
+from sftmill.report.reading import has_column, read_columns
 from sftmill.steps import STEPS
 from sftmill.text import rouge_tokens
 from sftmill.text.verb_noun import verb_noun
 
 GROUPS = 12
-"""Most groups that the rounds of a generator are shown in; a run of more rounds joins neighbouring ones."""
+"""Most lines that the rounds of a generator take; where there are more rounds, neighbouring ones are joined."""
 PARTS = 10
 """Parts that the rows of a generator without rounds are divided into, in order."""
 LEAST = 20
-"""Rows below which a group's variety is not judged."""
-COMPARED = 400
+"""Rows that make a group; rounds of fewer are joined with the next."""
+FEWEST = 10
+"""Rows below which a group's similarity is not judged."""
+COMPARED = 300
 """Rows of a group that are compared with earlier ones, and whose phrases and verbs are counted."""
-EARLIER = 500
+EARLIER = 400
 """Earlier rows that each is compared with."""
 PAIRED = 6000
 """Rows of a generator whose verb and noun are looked for."""
@@ -150,12 +152,16 @@ class Generator:
         return [variety for variety in self.varieties if variety.similarity]
 
 
-class _Place(NamedTuple):
-    """A row that a generator made: where it stands."""
+class _Made(NamedTuple):
+    """The rows that a generator made."""
 
-    file: int
-    row: int
-    round: int
+    files: Sequence[Path]
+    starts: list[int]
+    """Number of each file's first row, counted through all files."""
+    numbers: list[int]
+    """Number of each row that was made."""
+    rounds: list[int]
+    ids: list[str]
 
 
 def generators(run_dir: Path, facts: Facts) -> Iterator[Generator]:
@@ -171,12 +177,12 @@ def _generates(run_dir: Path, facts: Facts, stage: Stage) -> bool:
     if known := STEPS.get(stage.step):
         return "method" in known.writes
     files = _files(run_dir, stage)
-    return bool(files) and "method" in pq.read_schema(files[0]).names and not _inherits(run_dir, facts, stage)
+    return bool(files) and has_column(files[0], "method") and not _inherits(run_dir, facts, stage)
 
 
 def _inherits(run_dir: Path, facts: Facts, stage: Stage) -> bool:
     """Tell whether the rows that come to a stage have a `method` already."""
-    return any("method" in pq.read_schema(path).names for path in _before(run_dir, facts, stage)[:1])
+    return any(has_column(path, "method") for path in _before(run_dir, facts, stage)[:1])
 
 
 def _before(run_dir: Path, facts: Facts, stage: Stage) -> list[Path]:
@@ -196,82 +202,92 @@ def _files(run_dir: Path, stage: Stage) -> list[Path]:
 def _examine(run_dir: Path, facts: Facts, stage: Stage) -> Generator:
     stages = facts.streams[stage.stream]
     files = next((f for later in stages[stages.index(stage) :] if (f := _files(run_dir, later))), [])
-    places, ids = _own_rows(files, stage.step)
-    by_round = bool(stage.rounds) or any(place.round > 0 for place in places)
-    groups = _by_round(places) if by_round else _in_parts(places)
-    chosen = _Chosen(stage.name, files, groups, _before(run_dir, facts, stage) if stage.rounds else [])
-    varieties, earlier, verbs, pairs = _varieties(chosen, groups)
-    compared = [variety for variety in varieties if len(variety.similarity) >= LEAST]
+    made = _own_rows(files, stage.step)
+    by_round = bool(stage.rounds) or any(made.rounds)
+    groups = _by_round(made) if by_round else _in_parts(made)
+    chosen = _Chosen(stage.name, made, groups)
+    varieties, earlier, read, pairs = _varieties(chosen, groups)
+    compared = [variety for variety in varieties if len(variety.similarity) >= FEWEST]
     later = stages[stages.index(stage) + 1 :]
-    reached, in_the_end = survivors(run_dir, facts, stage, ids)
+    reached, in_the_end = survivors(run_dir, facts, stage, made.ids)
     return Generator(
         stage=stage,
-        made=len(places),
+        made=len(made.ids),
         yields=_yields(stage.rounds),
         varieties=varieties,
         by_round=by_round,
         earlier=earlier,
         trend=rises(compared[0].similarity, compared[-1].similarity) if len(compared) > 1 else 0,
         pairs=sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:LISTED_PAIRS],
-        read=verbs,
-        without_pair=verbs - pairs.total(),
+        read=read,
+        without_pair=read - pairs.total(),
         stream_end=reached,
         run_end=in_the_end,
         later_duplicates=sum(n for other in later for reason, n in other.dropped.items() if is_duplicate(reason)),
     )
 
 
-def _own_rows(files: Sequence[Path], step: str) -> tuple[list[_Place], list[str]]:
-    """Return where the rows stand that a step made, and their ids; seeds that it hands on are not among them."""
-    found: list[tuple[_Place, str, str]] = []
-    for number, path in enumerate(files):
-        there = set(pq.read_schema(path).names)
-        table = read_table(path, [name for name in ("id", "method", "round") if name in there])
-        ids, nothing = table["id"].to_pylist(), [None] * table.num_rows
-        methods = table["method"].to_pylist() if "method" in there else nothing
-        rounds = table["round"].to_pylist() if "round" in there else nothing
-        for row, (name, method, round_) in enumerate(zip(ids, methods, rounds, strict=True)):
-            if method and round_ != 0:
-                found.append((_Place(number, row, round_ or 0), name, method))
-    if any(method == step for _, _, method in found):
-        found = [item for item in found if item[2] == step]
-    return [place for place, _, _ in found], [name for _, name, _ in found]
+def _own_rows(files: Sequence[Path], step: str) -> _Made:
+    """Return the rows that a step made; seeds that it hands on are not among them."""
+    starts, found, start = [], [], 0
+    for path in files:
+        columns = [column.to_pylist() for column in read_columns(path, ("id", "method", "round")).columns]
+        found += [
+            (number, round_ or 0, name, method)
+            for number, (name, method, round_) in enumerate(zip(*columns, strict=True), start)
+            if method and round_ != 0
+        ]
+        starts.append(start)
+        start += len(columns[0])
+    if any(method == step for _, _, _, method in found):
+        found = [row for row in found if row[3] == step]
+    numbers, rounds, ids = ([row[at] for row in found] for at in range(3))
+    return _Made(files, starts, numbers, rounds, ids)
 
 
-Groups = list[tuple[str, list[_Place]]]
+Groups = list[tuple[str, list[int]]]
+"""What each group of rows is called, and the numbers of its rows."""
 
 
-def _by_round(places: Sequence[_Place]) -> Groups:
-    rounds = {number: list(rows) for number, rows in groupby(sorted(places, key=lambda p: p.round), lambda p: p.round)}
-    return [
-        (label, [place for number in numbers for place in rounds.get(number, ())])
-        for label, numbers in _spans(sorted(rounds))
-    ]
+def _by_round(made: _Made) -> Groups:
+    """Return the rows by round; neighbouring rounds are joined where there are many, or few rows in each."""
+    each: dict[int, list[int]] = {}
+    for number, round_ in zip(made.numbers, made.rounds, strict=True):
+        each.setdefault(round_, []).append(number)
+    least = max(LEAST, -(-len(made.numbers) // GROUPS)) if len(each) > GROUPS else LEAST
+    groups: list[tuple[list[int], list[int]]] = []
+    for round_ in sorted(each):
+        if groups and len(groups[-1][1]) < least:
+            groups[-1][0].append(round_)
+            groups[-1][1].extend(each[round_])
+        else:
+            groups.append(([round_], each[round_]))
+    if len(groups) > 1 and len(groups[-1][1]) < FEWEST:
+        rounds, rows = groups.pop()
+        groups[-1] = (groups[-1][0] + rounds, groups[-1][1] + rows)
+    return [(_span(rounds), rows) for rounds, rows in groups]
 
 
-def _in_parts(places: Sequence[_Place]) -> Groups:
-    parts = min(PARTS, max(1, len(places) // LEAST))
-    bounds = [len(places) * part // parts for part in range(parts + 1)]
-    return [
-        (f"{first + 1}–{last}", list(places[first:last]))
-        for first, last in zip(bounds, bounds[1:], strict=False)
-        if last > first
-    ]
+def _in_parts(made: _Made) -> Groups:
+    """Return the rows in their order, divided into parts of one size."""
+    total = len(made.numbers)
+    parts = min(PARTS, max(1, total // LEAST))
+    bounds = [total * part // parts for part in range(parts + 1)]
+    return [(f"{first + 1:,}–{last:,}", made.numbers[first:last]) for first, last in pairwise(bounds) if last > first]
 
 
-def _spans(numbers: Sequence[int]) -> list[tuple[str, list[int]]]:
-    """Return at most GROUPS groups of neighbouring rounds, each with what it is called."""
-    size = max(1, -(-len(numbers) // GROUPS))
-    spans = [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
-    return [(str(span[0]) if len(span) == 1 else f"{span[0]}–{span[-1]}", span) for span in spans]
+def _span(numbers: Sequence[int]) -> str:
+    """Return what neighbouring rounds are called together."""
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
 
 
 def _yields(rounds: Sequence[dict[str, Any]]) -> list[Yield]:
     found = []
-    for label, numbers in _spans(range(1, len(rounds) + 1)):
-        total = Yield(label)
-        for number in numbers:
-            told = rounds[number - 1]
+    size = max(1, -(-len(rounds) // GROUPS))
+    for start in range(0, len(rounds), size):
+        some = rounds[start : start + size]
+        total = Yield(_span(range(start + 1, start + len(some) + 1)))
+        for told in some:
             counted = {key: told.get(key, 0) for key in ("drafts", "failed", "candidates", "admitted", "tokens")}
             _add(total, Yield("", **counted, dropped=Counter(told.get("dropped", {}))))
         found.append(total)
@@ -287,49 +303,32 @@ def _add(total: Yield, one: Yield) -> None:
 class _Chosen:
     """The texts of a generator's rows that are looked at, by a seed of their own: the same for the same run."""
 
-    def __init__(self, seed: str, files: Sequence[Path], groups: Groups, seeds: Sequence[Path]):
-        total = sum(len(places) for _, places in groups)
+    def __init__(self, seed: str, made: _Made, groups: Groups):
+        total = len(made.numbers)
         self.numbers: list[list[int]] = []
-        wanted: dict[tuple[int, int], None] = {}
-        self.places = [places for _, places in groups]
-        for number, (_, places) in enumerate(groups):
-            least = min(len(places), COMPARED)
-            most = len(places) if total <= PAIRED else max(least, len(places) * PAIRED // total)
-            chosen = random.Random(f"{seed}/{number}").sample(range(len(places)), most)
-            self.numbers.append(chosen)
-            wanted |= dict.fromkeys((places[at].file, places[at].row) for at in chosen)
-        self.rows = _read(files, wanted)
-        self.seeds = [_tokens(_text(row)) for row in _some_seeds(seeds, seed)]
+        """Rows chosen from each group, in an order by chance."""
+        for place, (_, rows) in enumerate(groups):
+            least = min(len(rows), COMPARED)
+            most = len(rows) if total <= PAIRED else max(least, len(rows) * PAIRED // total)
+            self.numbers.append(random.Random(f"{seed}/{place}").sample(rows, most))
+        self.rows = _read(made, sorted(number for rows in self.numbers for number in rows))
 
-    def group(self, number: int) -> list[Row]:
-        """Return the rows chosen from a group, in an order by chance."""
-        places = self.places[number]
-        return [self.rows[places[at].file, places[at].row] for at in self.numbers[number]]
+    def group(self, place: int) -> list[Row]:
+        """Return the rows chosen from a group."""
+        return [self.rows[number] for number in self.numbers[place]]
 
 
-def _read(files: Sequence[Path], wanted: dict[tuple[int, int], None]) -> dict[tuple[int, int], Row]:
-    """Return those rows of some shards that are looked at."""
-    found: dict[tuple[int, int], Row] = {}
-    for number, places in groupby(sorted(wanted), lambda place: place[0]):
-        rows = [row for _, row in places]
-        there = set(pq.read_schema(files[number]).names)
-        names = [name for name in ("lang", "messages", "instruction", "passage") if name in there]
-        table = read_table(files[number], [name for name in names if name != "passage"]).take(rows)
-        found |= {(number, row): values for row, values in zip(rows, table.to_pylist(), strict=True)}
+_TEXT = ("lang", "messages", "instruction")
+
+
+def _read(made: _Made, wanted: Sequence[int]) -> dict[int, Row]:
+    """Return those rows that are looked at, by number."""
+    found: dict[int, Row] = {}
+    for file, some in groupby(wanted, lambda number: bisect(made.starts, number) - 1):
+        numbers = list(some)
+        rows = read_columns(made.files[file], _TEXT).take([number - made.starts[file] for number in numbers])
+        found |= zip(numbers, rows.to_pylist(), strict=True)
     return found
-
-
-def _some_seeds(files: Sequence[Path], seed: str) -> list[Row]:
-    """Return some of the rows that a pool was grown from, which its first round is compared with."""
-    found: list[Row] = []
-    for path in files:
-        there = set(pq.read_schema(path).names)
-        if "messages" in there:
-            names = [name for name in ("lang", "messages", "instruction") if name in there]
-            found += read_table(path, names).to_pylist()
-        if len(found) > 4 * EARLIER:
-            break
-    return random.Random(f"{seed}/seeds").sample(found, min(EARLIER, len(found)))
 
 
 def _text(row: Row) -> str:
@@ -345,13 +344,13 @@ def _varieties(chosen: _Chosen, groups: Groups) -> tuple[list[Variety], int, int
     texts = [[(row.get("lang") or "zh", _text(row)) for row in chosen.group(number)] for number in range(len(groups))]
     compared = _evenly(texts)
     tokens = [[_tokens(text) for _, text in group[:compared]] for group in texts]
-    earlier = [*chosen.seeds]
-    enough = len(earlier) if len(earlier) >= LEAST else len(tokens[0]) if tokens else 0
-    wanted = min(EARLIER, max(LEAST, enough))
+    # Seeds are left out: people word things in other ways, so that the first round would always seem more novel.
+    earlier: list[list[str]] = []
+    wanted = min(EARLIER, max(FEWEST, len(tokens[0]) if tokens else 0))
     found: list[Variety] = []
     counted: Counter[tuple[str, str]] = Counter()
     read = 0
-    for number, (label, places) in enumerate(groups):
+    for number, (label, rows) in enumerate(groups):
         pairs = [pair for lang, text in texts[number] if (pair := verb_noun(text, lang))]
         before = len(counted)
         counted.update(pairs)
@@ -360,12 +359,12 @@ def _varieties(chosen: _Chosen, groups: Groups) -> tuple[list[Variety], int, int
         similarity: list[float] = []
         if len(earlier) >= wanted:
             similarity = greatest_similarity(own, random.Random(f"{label}/{number}").sample(earlier, wanted))
-        elif number == 0 and len(own) >= LEAST:
+        elif number == 0 and len(own) >= FEWEST:
             similarity = greatest_similarity(own, own, among=True)
         verbs = [verb for verb, _ in pairs[:compared]]
         found.append(
             Variety(
-                label, len(places), len(texts[number]), len(counted), len(counted) - before, entropy(verbs),
+                label, len(rows), len(texts[number]), len(counted), len(counted) - before, entropy(verbs),
                 distinct_pairs(own), similarity,
             )
         )  # fmt: skip

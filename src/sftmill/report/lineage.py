@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from sftmill.flow.shards import read_table, shard_files
+from sftmill.flow.shards import shard_files
 from sftmill.report.facts import Facts, Stage, sources
+from sftmill.report.reading import read_columns
 
 Origins = dict[str, tuple[str, ...]]
 """Ids of rows, and the ids of the generator's rows that each descends from."""
@@ -55,16 +54,15 @@ def _follow(run_dir: Path, stages: Iterable[Stage], origins: Origins) -> Origins
             continue  # its rows were handed on in memory
         through: Origins = {}
         for path in files:
-            there = set(pq.read_schema(path).names)
-            table = read_table(path, [name for name in ("id", "parents") if name in there])
-            ids = table["id"].to_pylist()
-            parents = table["parents"].to_pylist() if "parents" in there else [None] * len(ids)
+            ids = read_columns(path, ("id",))["id"].to_pylist()
+            if all(name in origins for name in ids):  # nothing but rows that are known: parents need not be read
+                through |= {name: origins[name] for name in ids}
+                continue
+            parents = read_columns(path, ("parents",))["parents"].to_pylist()
             for name, above in zip(ids, parents, strict=True):
                 if name in origins:
                     through[name] = origins[name]
-                elif above:
-                    found = tuple(dict.fromkeys(first for parent in above for first in origins.get(parent, ())))
-                    if found:
-                        through[name] = found
+                elif found := tuple(dict.fromkeys(n for parent in above or () for n in origins.get(parent, ()))):
+                    through[name] = found
         origins = through
     return origins

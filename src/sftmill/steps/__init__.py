@@ -5,6 +5,7 @@ from sftmill.steps.blend.export import Export
 from sftmill.steps.curate.dedup import Dedup
 from sftmill.steps.curate.format_filter import FormatFilter
 from sftmill.steps.curate.grounded import Grounded
+from sftmill.steps.curate.label import Label
 from sftmill.steps.curate.language_filter import LanguageFilter
 from sftmill.steps.curate.length_filter import LengthFilter
 from sftmill.steps.curate.magpie_filter import MagpieFilter
@@ -19,10 +20,13 @@ from sftmill.steps.curate.tag_instructions import TagInstructions
 from sftmill.steps.curate.word_filter import WordFilter
 from sftmill.steps.ingest.books import Books
 from sftmill.steps.ingest.citations import Citations
+from sftmill.steps.ingest.clean_queries import CleanQueries
 from sftmill.steps.ingest.personal_data import PersonalData
+from sftmill.steps.ingest.queries import Queries
 from sftmill.steps.ingest.samples import Samples
 from sftmill.steps.ingest.split import Split
 from sftmill.steps.instruct.cloze import Cloze
+from sftmill.steps.instruct.cluster_queries import ClusterQueries
 from sftmill.steps.instruct.controlled import Controlled
 from sftmill.steps.instruct.corrupt import Corrupt
 from sftmill.steps.instruct.draws import Draws
@@ -46,10 +50,13 @@ STEPS: dict[str, type[Step]] = {
     # ingest
     "books": Books,
     "samples": Samples,
+    "queries": Queries,
     "personal_data": PersonalData,
+    "clean_queries": CleanQueries,
     "citations": Citations,
     "split": Split,
     # instruct
+    "cluster_queries": ClusterQueries,
     "self_instruct": SelfInstruct,
     "instances": Instances,
     "draws": Draws,
@@ -82,6 +89,7 @@ STEPS: dict[str, type[Step]] = {
     "reviewed": Reviewed,
     "dedup": Dedup,
     "tag_instructions": TagInstructions,
+    "label": Label,
     "neighbours": Neighbours,
     "magpie_filter": MagpieFilter,
     "magpie_select": MagpieSelect,

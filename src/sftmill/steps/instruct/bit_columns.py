@@ -41,17 +41,22 @@ class BitColumns:
         """Return one column as it stands; not to be written to."""
         return self._words[number]
 
-    def count(self, columns: Sequence[int], negated: int = 0) -> list[Bits]:
+    def count(self, columns: Sequence[int]) -> list[Bits]:
         """Return for every row how many of `columns` are set: the bits of that number, the lowest first.
 
-        Of the first `negated` columns it is counted how many are not set. The arrays are overwritten by the next call.
+        The arrays are overwritten by the next call.
         """
         size = 1 << max(1, (len(columns) - 1).bit_length())
+        half = size // 2
         first, second, third, fourth = self._workspace(size)
-        np.take(self._words, [*columns, *[self.width] * (size - len(columns))], axis=0, out=first[0], mode="clip")
-        if negated:
-            np.invert(first[0, :negated], out=first[0, :negated])
-        planes, free = first[:1], second
+        table = self._words
+        numbers = [*columns, *[self.width] * (size - len(columns))]
+        ones, twos = second[0], second[1]
+        for place in range(half):  # the first pairs are added as they stand in the table, which is read only once
+            one, two = table[numbers[place]], table[numbers[place + half]]
+            np.bitwise_xor(one, two, out=ones[place])
+            np.bitwise_and(one, two, out=twos[place])
+        planes, free, size = second[:2], first, half
         carry, spare = third, fourth
         while size > 1:
             size //= 2
@@ -78,9 +83,8 @@ class BitColumns:
         words = np.flatnonzero(marked)
         if not len(words):
             return words
-        bits = np.unpackbits(marked[words].view(np.uint8), bitorder="little").reshape(-1, 64)
-        word, bit = bits.nonzero()
-        found = words[word] * 64 + bit
+        bits = np.flatnonzero(np.unpackbits(marked[words].view(np.uint8), bitorder="little").view(np.bool_))
+        found = words[bits >> 6] * 64 + (bits & 63)
         return found[: np.searchsorted(found, self.size)]
 
     def _workspace(self, size: int) -> tuple[np.ndarray, ...]:
@@ -89,10 +93,10 @@ class BitColumns:
             words = self._words.shape[1]
             deep = size.bit_length()
             self._room[size] = (
-                np.empty((deep, size, words), np.uint64),
+                np.empty((deep, max(1, size // 4), words), np.uint64),
                 np.empty((deep, size // 2, words), np.uint64),
-                np.empty((size // 2, words), np.uint64),
-                np.empty((size // 2, words), np.uint64),
+                np.empty((max(1, size // 4), words), np.uint64),
+                np.empty((max(1, size // 4), words), np.uint64),
             )
         return self._room[size]
 

@@ -24,8 +24,10 @@ _ITEM = lazy_pattern(
 )
 # An item that begins within a line, behind the end of a sentence.
 _INLINE = lazy_pattern(r"(?<=[。？！?!；;.])[ \t\u3000]{0,4}(?P<plain>[0-9]{1,3})[.．、)）](?![0-9])[ \t\u3000]*")
+# A topic before a task: "【贷款】", "**[loans]**", or one bold mark alone, "贷款**", which no other closes.
 _LABEL = lazy_pattern(
-    r"[*_]{0,2}(?:【(?P<label>[^】\n]{1,40})】|\[(?P<other>[^\]\n]{1,60})\])[*_]{0,2}\s{0,3}[:：]?\s{0,3}"
+    r"(?:[*_]{0,2}(?:【(?P<label>[^】\n]{1,40})】|\[(?P<other>[^\]\n]{1,60})\])[*_]{0,2}"
+    r"|(?P<bold>[^*\n。？?]{2,40})\*\*(?=\S)(?![^\n]*\*\*))\s{0,3}[:：]?\s{0,3}"
 )
 _BULLET = lazy_pattern(r"[-*•·]{1,2}[ \t]{1,4}")
 _OPENING = lazy_pattern(
@@ -58,9 +60,11 @@ def label_mark(label: str, lang: str) -> str:
 
 
 def cut_label(item: str) -> tuple[str, str]:
-    """Return (topic, task) of an item that begins with a topic in brackets; ("", item) without one."""
+    """Return (topic, task) of an item that begins with a topic in brackets or a bold one; ("", item) without one."""
     match = _LABEL.match(item)
-    return ((match["label"] or match["other"]).strip(), item[match.end() :].strip()) if match else ("", item)
+    if match is None:
+        return "", item
+    return (match["label"] or match["other"] or match["bold"]).strip(), item[match.end() :].strip()
 
 
 def parse_list(reply: str, first: int = 1, truncated: bool = False) -> list[str]:

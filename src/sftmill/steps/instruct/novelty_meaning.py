@@ -2,14 +2,13 @@
 
 Every vector, less the mean of the first ones, is told by the signs of its products with random directions (Charikar
 2002). A query looks only at the directions in which it goes farthest itself: a near vector has the same sign there almost
-surely, a far one as often as not. What is left is looked at in all directions, and what is left then is multiplied, as
+surely, a far one as often as not. What is left is looked at in more directions, and what is left then is multiplied, as
 numbers of 16 bits.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate
 from math import erfc, exp, isfinite, log, sqrt
 from typing import NamedTuple
 
@@ -17,14 +16,16 @@ import numpy as np
 
 from sftmill.steps.instruct.bit_columns import BitColumns, at_least
 
-DIRECTIONS = 256
-CHOSEN = 32
+DIRECTIONS = 768
+CHOSEN = 16
 """Directions that a query looks at."""
-MISSED = 1e-4
-"""Greatest probability that a vector above the threshold is ruled out by the directions chosen, and again by all of them,
+CODED = 256
+"""Directions, the first ones, whose signs are also kept vector by vector."""
+MISSED = 5e-4
+"""Greatest probability that a vector above the threshold is ruled out by the directions chosen, and again by those coded,
 over the draw of the directions."""
 FEW = 16
-"""Vectors that are multiplied without a look at all their directions."""
+"""Vectors that are multiplied without a look at their codes."""
 CENTRED = (128, 2048)
 """Numbers of vectors at which the mean is taken anew; up to the first one all are compared."""
 ROUNDING = 2.0**-11
@@ -44,7 +45,7 @@ class Meaning(NamedTuple):
 
 
 class MeaningIndex:
-    """Vectors of one size in the order they came, found again by cosine above `threshold`; 2 bytes a number and 32."""
+    """Vectors of one size in the order they came, found again by cosine above `threshold`; 2 bytes a number and 160."""
 
     def __init__(self, threshold: float, size: int):
         self.threshold = threshold
@@ -54,8 +55,8 @@ class MeaningIndex:
         self._vectors = np.empty((CENTRED[0], size), np.float16)
         self._mean = np.zeros(size, np.float32)
         self._offsets = np.zeros(DIRECTIONS, np.float32)
-        self._signs = BitColumns(DIRECTIONS)
-        self._codes = np.zeros((CENTRED[0], DIRECTIONS // 64), np.uint64)
+        self._signs = BitColumns(2 * DIRECTIONS)
+        self._codes = np.zeros((CENTRED[0], CODED // 64), np.uint64)
         self._count = 0
         self._tails = tails(CHOSEN, MISSED)
 
@@ -90,13 +91,14 @@ class MeaningIndex:
         held = self._vectors[: self._count].astype(np.float32)
         self._mean = held.mean(0)
         self._offsets = self._directions @ self._mean
-        self._signs = BitColumns(DIRECTIONS)
+        self._signs = BitColumns(2 * DIRECTIONS)
         for place, row in enumerate(held @ self._directions.T > self._offsets):
             self._append_signs(place, row)
 
     def _append_signs(self, place: int, signs: np.ndarray) -> None:
-        self._signs.append(np.flatnonzero(signs))
-        self._codes[place] = np.packbits(signs).view(np.uint64)
+        # a column for each sign, so that none has to be turned round when they are counted
+        self._signs.append(np.flatnonzero(np.concatenate([signs, ~signs])))
+        self._codes[place] = np.packbits(signs[:CODED]).view(np.uint64)
 
     def nearest(self, meaning: Meaning) -> tuple[float, int]:
         """Return the greatest cosine above the threshold and the number of its vector; (0, -1) if there is none."""
@@ -112,15 +114,14 @@ class MeaningIndex:
 
     def _possible(self, meaning: Meaning) -> np.ndarray:
         """Return the numbers of the vectors that are not ruled out, ascending."""
-        everything = np.arange(self._count)
         if self._count < CENTRED[0]:
-            return everything
+            return np.arange(self._count)
         away = meaning.unit - self._mean
         length = float(away @ away)
         # two unit vectors above the threshold are no farther apart than this, squared
         apart = 2 * (1 - self.threshold)
         if length <= apart * 1.01:
-            return everything
+            return np.arange(self._count)
         along = meaning.along - self._offsets
         sizes = np.abs(along)
         # Whatever the near vector: its sign differs with at most this probability (the least of its mean over its
@@ -129,16 +130,14 @@ class MeaningIndex:
         chosen = np.argpartition(sizes, DIRECTIONS - CHOSEN)[DIRECTIONS - CHOSEN :]
         wrong = bisect_left(self._tails, float(chances[chosen].sum()))
         if wrong >= CHOSEN:
-            return everything
-        positive = along[chosen] > 0
-        columns = [*chosen[~positive].tolist(), *chosen[positive].tolist()]
-        agreeing = self._signs.count(columns, CHOSEN - int(positive.sum()))
+            return np.arange(self._count)
+        agreeing = self._signs.count((chosen + DIRECTIONS * (along[chosen] <= 0)).tolist())
         marked = at_least(agreeing, CHOSEN - wrong)
-        rows = self._signs.rows(marked) if marked is not None else everything[:0]
+        rows = self._signs.rows(marked) if marked is not None else np.arange(0)
         if len(rows) > FEW:
-            expected, rare = float(chances.sum()), log(1 / MISSED)
+            expected, rare = float(chances[:CODED].sum()), log(1 / MISSED)
             most = expected + sqrt(2 * expected * rare) + rare / 3  # Bernstein's bound
-            code = np.packbits(along > 0).view(np.uint64)
+            code = np.packbits(along[:CODED] > 0).view(np.uint64)
             rows = rows[np.bitwise_count(self._codes[rows] ^ code).sum(1, dtype=np.int32) <= most]
         return rows
 
@@ -163,8 +162,11 @@ def tails(most: int, chance: float) -> list[float]:
         low, high = 0.0, float(k + 1)
         for _ in range(40):
             middle = (low + high) / 2
-            terms = accumulate(range(1, k + 1), lambda term, i: term * middle / i, initial=exp(-middle))
-            if 1 - sum(terms) <= chance:
+            term = total = exp(-middle)
+            for i in range(1, k + 1):
+                term *= middle / i
+                total += term
+            if 1 - total <= chance:
                 low = middle
             else:
                 high = middle

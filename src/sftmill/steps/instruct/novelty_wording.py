@@ -148,7 +148,7 @@ def make_plan(size: int, threshold: float) -> Plan | None:
     while chosen < min(MOST_CHOSEN, size) and chosen < size - needed(size, size, threshold) + 7:
         chosen *= 2
     chosen = min(chosen, size)
-    ends = sorted({max(shortest, end) for end in (round(0.7 * size), round(0.85 * size), size - 1, longest)})
+    ends = sorted({max(shortest, end) for end in (round(0.8 * size), size - 1, longest)})
     groups = []
     begin = shortest
     for end in ends:
