@@ -114,10 +114,9 @@ def fill(home: Path, quotas: Path) -> Counter[Any]:
 
     def write(body: dict[str, Any]) -> dict[str, Any]:
         text = body["messages"][-1]["content"]
-        lines = [line for line in text.splitlines() if line.startswith("- ")]
-        topic, task, hard = (line.partition("：")[2].strip() for line in lines[:3])
+        topic, task, hard = (first_named(text, names) for names in (TOPICS, TASK_TYPES, DIFFICULTIES))
         found = []
-        for _ in range(int(re.search(r"\d+", text)[0])):
+        for _ in range(int(re.search(r"(\d+) 个", text)[1])):
             number = next(numbers)
             signs = random.Random(number).sample(SIGNS, 20)
             said = f"请说明{''.join(signs)}，编号{number}"
@@ -126,7 +125,7 @@ def fill(home: Path, quotas: Path) -> Counter[Any]:
         return {"json": {"instructions": found}}
 
     def tag(body: dict[str, Any]) -> dict[str, Any]:
-        topic, task, hard = made[re.search(r"<task>\n(.*)\n</task>", body["messages"][-1]["content"])[1]]
+        topic, task, hard = made[re.search(r"请说明.*编号\d+", body["messages"][-1]["content"])[0]]
         return {"json": {"topic": topic, "task_type": task, "difficulty": hard}}
 
     providers = {"teacher": [ScriptedProvider(write)], "tagger": [ScriptedProvider(tag)]}
@@ -134,6 +133,11 @@ def fill(home: Path, quotas: Path) -> Counter[Any]:
     stage = next((home / "filled" / "streams" / "tasks").glob("*-controlled"))
     grid = read_grid(quotas)
     return Counter(grid.cell_of(row) for row in ShardList(shard_files(stage)).rows())
+
+
+def first_named(text: str, names: tuple[str, ...]) -> str:
+    """Return the name that a prompt names first: that of the cell that is wanted, before any example."""
+    return min((name for name in names if name in text), key=text.index)
 
 
 class Planted(NamedTuple):

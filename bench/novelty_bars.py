@@ -4,9 +4,9 @@ import gc
 import gzip
 import json
 import random
+import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -31,10 +31,9 @@ def novelty_index(quick: bool) -> list[Result]:
     for with_vectors in (False, True):
         name = "novelty_index" if with_vectors else "novelty_wording"
         small, broken = fresh_cost(texts, vectors if with_vectors else None)
-        begin = resident()
         index = NoveltyIndex()
         built = build(index, texts, LARGE, vectors if with_vectors else None)
-        memory = resident() - begin
+        memory = footprint(index)
         say(f"{name}: {len(index):,} accepted of {built:,}, {memory / 2**20:.0f} MiB")
         large, clashes = cost(index, texts[built:], vectors if with_vectors else None)
         brute = brute_cost(texts, vectors if with_vectors else None)
@@ -167,13 +166,13 @@ def accepted(index: NoveltyIndex) -> Iterator[tuple[str, ...]]:
     return iter(index._wordings._texts)
 
 
-def resident() -> int:
-    """Return the bytes of memory that this process holds."""
-    gc.collect()
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-    except OSError:
-        return 0
+def footprint(index: NoveltyIndex) -> int:
+    """Return the bytes that an index holds beside the texts' names: arrays, and a tuple of tokens for each text."""
+    wordings, meanings = index._wordings, index._meanings
+    arrays = [wordings._columns._words, wordings._signatures, wordings._sizes]
+    if meanings is not None:
+        arrays += [meanings._signs._words, meanings._codes, meanings._vectors[: len(meanings)]]
+    return sum(array.nbytes for array in arrays) + sum(map(sys.getsizeof, wordings._texts))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from sftmill.steps.grid import Grid
 
 POOL = "pool"
 _READ = (
-    "id", "stream", "source", "messages", "intent", "passage", "tags", "frequency", "method",
+    "id", "stream", "source", "sensitivity", "messages", "intent", "passage", "tags", "frequency", "method",
     "topic", "task_type", "difficulty", "form",
 )  # fmt: skip
 

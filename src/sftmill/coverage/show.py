@@ -58,7 +58,7 @@ def _summary(found: CoverageMap) -> Iterator[Text]:
     holes = found.holes
     share = math.fsum(one.demand for one in holes)
     yield Text.assemble(
-        (f"{len(holes):,} holes", STYLES["hole"] if holes else "bold green"),
+        (f"{len(holes):,} hole{'' if len(holes) == 1 else 's'}", STYLES["hole"] if holes else "bold green"),
         f" with {share:.1%} of the demand; {found.covered:.1%} lies in no hole, {found.reached:.1%} where there is any instruction",
     )
     for one in (*found.demand, found.pool):
@@ -127,13 +127,17 @@ class HeatMap:
         """Return the width of a column: its numbers have room on one line, a long name takes several."""
         return max(min(cell_len(task), WIDEST_TASK), *(self.cells[topic, task].cell_len for topic in self.topics))
 
+    def _even(self, cell: Text, task: str) -> Text:
+        """Return a cell that fills its column; right-justified, it would lose the blank behind numbers without a mark."""
+        return Text(" " * (self._width(task) - cell.cell_len)).append_text(cell)
+
     def _table(self, tasks: list[str], first: int) -> Table:
         table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
         table.add_column("", width=first, overflow="fold")
         for task in tasks:
-            table.add_column(Text(task), justify="right", width=self._width(task), overflow="fold")
+            table.add_column(Text(task, justify="right"), width=self._width(task), overflow="fold")
         for topic in self.topics:
-            table.add_row(Text(topic), *(self.cells[topic, task] for task in tasks))
+            table.add_row(Text(topic), *(self._even(self.cells[topic, task], task) for task in tasks))
         return table
 
 

@@ -34,6 +34,9 @@ def write_quotas(measured: Measured, path: Path, count: int | None, per_cell: in
     write_atomically(path, quota_text(found, counts).encode())
     total = sum(counts.values())
     lines = [f"written to {path}: {total:,} instructions for {len(counts):,} of {len(found.holes):,} holes"]
+    secret = sum(any(e.sensitivity == "secret" for e in one.examples) for one in found.holes if one.cell in counts)
+    if secret:
+        lines.append(f"examples of {secret:,} cells are secret and were left out of the file")
     if total < (due := needed(found)):
         lines.append(f"leveling the holes takes {due:,}; some will still be short after {total:,}")
     lines.append(

@@ -53,7 +53,9 @@ def tally(kind, rows, of=SMALL):
 
 def asked(counts, kind="queries", of=SMALL):
     """Return a demand with so many different questions in each cell."""
-    return tally(kind, (row(where, f"{where}第{i}问 {kind}") for where, number in counts.items() for i in range(number)), of)
+    return tally(
+        kind, (row(where, f"{where}第{i}问 {kind}") for where, number in counts.items() for i in range(number)), of
+    )
 
 
 def pool(counts, of=SMALL):

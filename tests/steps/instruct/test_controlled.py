@@ -47,9 +47,8 @@ class Models:
     def write(self, body):
         text = body["messages"][-1]["content"]
         self.asked.append(text)
-        lines = [line for line in text.splitlines() if line.startswith("- ")]
-        topic, task = (re.split("[:：]", line, maxsplit=1)[1].strip() for line in lines[:2])
-        wanted = int(re.search(r"\d+", text)[0])
+        topic, task = re.findall(r'[“"](.+?)[”"]', text)[:2]
+        wanted = int(re.search(r"(?:写|Write) (\d+)", text)[1])
         found = []
         for _ in range(wanted):
             number = next(self.numbers)
@@ -202,7 +201,7 @@ def test_seeds_are_examples_and_only_if_kept_do_they_count(tmp_path):
     run_recipe(project(tmp_path / "a", seeds=SEEDS), tmp_path / "a" / "run", providers=models.providers())
     rows, _ = last(tmp_path / "a" / "run")
     assert len(rows) == 18 and any("等额本息" in text for text in models.asked)
-    assert any("等额本息" in text for text in models.asked if "- 主题：贷款\n- 任务类型：解释" in text)
+    assert any("等额本息" in text for text in models.asked if "“贷款”，要助手做的事是“解释”" in text)
     kept = Models("zh")
     run_recipe(
         project(tmp_path / "b", seeds=SEEDS, keep_seeds=True), tmp_path / "b" / "run", providers=kept.providers()

@@ -26,7 +26,7 @@ class Rule:
     ratio: float = 0.5
     """Below which part of its due a cell is short, 0 to 1."""
     risk: float = 0.05
-    """Chance that even one of all holes named is none."""
+    """Share of the holes named that may be expected to be none."""
     least_rows: int = 2
     """Different questions that a hole must be asked about in."""
     least: int = 0

@@ -51,7 +51,7 @@ def coverage_figure(found: CoverageMap, lang: str = "zh") -> bytes:
         panel = max(2.4, 0.78 * len(tasks))
         label = 0.15 * max(map(_width, topics), default=1) + 0.3
         slanted = max(map(_width, tasks), default=1) > 8
-        below = 0.3 + (0.08 * max(map(_width, tasks), default=1) if slanted else 0.0)
+        below = 0.3 + (0.065 * max(map(_width, tasks), default=1) if slanted else 0.0)
         high = 0.34 * len(topics)
         wide, tall = max(label + panel * across + 0.9, 7.5), 0.5 + down * (high + below + 0.4)
         figure = Figure(figsize=(wide, tall))
@@ -94,7 +94,7 @@ def _panel(
                 hole = "hole" in verdicts
                 axes.add_patch(
                     Rectangle(
-                        (x - 0.46, y - 0.43), 0.92, 0.86, fill=False, edgecolor="#7a1f00" if hole else "#8a6d3b",
+                        (x - 0.46, y - 0.43), 0.92, 0.86, fill=False, edgecolor="#7a1f00" if hole else "#111111",
                         linewidth=1.8 if hole else 0.9, linestyle="-" if hole else (0, (3, 2)),
                     )
                 )  # fmt: skip

@@ -23,6 +23,8 @@ class Example(NamedTuple):
     kind: str
     source: str
     times: int
+    sensitivity: str = "internal"
+    """Who may see it: public, internal or secret."""
 
 
 @dataclass
@@ -75,7 +77,8 @@ class Tally:
         """Count a row; one that `label` has seen, but that lies in no cell, is outside of the grid."""
         self.rows += 1
         times = max(1, row.get("frequency") or 1)
-        example = Example(text_of(row), self.kind, row.get("source") or "", times)
+        seen_by = row.get("sensitivity") or "internal"
+        example = Example(text_of(row), self.kind, row.get("source") or "", times, seen_by)
         if cell := self.cell_of(row):
             self.inside += times
             self.cells.setdefault(cell, CellDemand()).add(example)
@@ -105,22 +108,18 @@ class Tally:
 def text_of(row: Row) -> str:
     """Return what a row asks, on one line: its question, what a user would ask about its passage, or the passage's beginning."""
     text = question(row) or row.get("intent") or row.get("passage") or ""
-    line = " ".join(text.splitlines()).strip()
+    # control characters would steer the terminal that shows the text
+    line = "".join(sign if sign.isprintable() else " " for sign in text).strip()
     return line if len(line) <= LONGEST_EXAMPLE else f"{line[: LONGEST_EXAMPLE - 1]}…"
 
 
 def best_examples(found: list[CellDemand], most: int = EXAMPLES) -> tuple[Example, ...]:
     """Return examples of several kinds of demand in turn; of each the first of every source, the most frequent first."""
     ranked = [
-        [
-            one
-            for _, one in sorted(
-                (((depth, _rank(e), e.source), e) for es in one.examples.values() for depth, e in enumerate(es))
-            )
-        ]
+        sorted((depth, _rank(e), e.source, e) for examples in one.examples.values() for depth, e in enumerate(examples))
         for one in found
     ]
-    turns = [ranks[i] for i in range(EXAMPLES * EXAMPLES) for ranks in ranked if i < len(ranks)]
+    turns = [ranks[i][-1] for i in range(EXAMPLES * EXAMPLES) for ranks in ranked if i < len(ranks)]
     firsts: dict[str, Example] = {}
     for example in turns:
         firsts.setdefault(example.text, example)

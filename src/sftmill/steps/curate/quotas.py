@@ -66,8 +66,15 @@ def level(demand: Sequence[float], supply: Sequence[int], total: int) -> list[in
 
 
 def quota_text(found: CoverageMap, counts: Mapping[Cell, int]) -> str:
-    """Return the YAML of a grid that orders these counts, with what is asked there as examples."""
-    examples = {one.cell: tuple(example.text for example in one.examples) for one in found.holes}
+    """Return the YAML of a grid that orders these counts, with what is asked there as examples.
+
+    What is secret is left out: a grid file says nothing of who may see its examples, and the step that reads them takes
+    them for internal.
+    """
+    examples = {
+        one.cell: tuple(example.text for example in one.examples if example.sensitivity != "secret")
+        for one in found.holes
+    }
     return grid_text(found.grid, counts, examples)
 
 

@@ -194,7 +194,8 @@ class Controlled(RoundStep):
         prompt = desk.prompt("write", count=row["draw"], cell=cell._asdict(), examples=examples, avoid=avoid)
         drawn = sampling(self.temperature, self.max_tokens)
         reply = (await desk.ask(prompt, to=self.to, schema=Instructions, sampling=drawn))[0]
-        texts = dict.fromkeys(one_line(text) for text in reply.data.instructions if text.strip())
+        proposed = (one_line(text) for text in reply.data.instructions if text.strip())
+        texts = list(dict.fromkeys(proposed))[: row["draw"]]  # each one more would cost a label
         if not texts:
             raise Drop("no_instruction", cell=str(cell))
         rules = Rules(row["lang"], code=self.code, stand_alone=True)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sftmill.steps.instruct.bit_columns import BitColumns, at_least
+from sftmill.steps.instruct.bit_columns import BitColumns
 
-DIRECTIONS = 768
-CHOSEN = 16
+DIRECTIONS = 512
+CHOSEN = 32
 """Directions that a query looks at."""
 CODED = 256
 """Directions, the first ones, whose signs are also kept vector by vector."""
@@ -131,9 +131,8 @@ class MeaningIndex:
         wrong = bisect_left(self._tails, float(chances[chosen].sum()))
         if wrong >= CHOSEN:
             return np.arange(self._count)
-        agreeing = self._signs.count((chosen + DIRECTIONS * (along[chosen] <= 0)).tolist())
-        marked = at_least(agreeing, CHOSEN - wrong)
-        rows = self._signs.rows(marked) if marked is not None else np.arange(0)
+        columns = (chosen + DIRECTIONS * (along[chosen] <= 0)).tolist()
+        rows = self._signs.search(columns, [(CHOSEN - wrong, -1)])
         if len(rows) > FEW:
             expected, rare = float(chances[:CODED].sum()), log(1 / MISSED)
             most = expected + sqrt(2 * expected * rare) + rare / 3  # Bernstein's bound
