@@ -67,7 +67,7 @@ COLUMNS: dict[str, Column] = {
     "question_type": Column(
         pa.string(), "what the question asks for: what, why, how, compare, compute, list, condition or exception"
     ),
-    "task": Column(pa.string(), "what the sample trains: closed_book or with_context"),
+    "task": Column(pa.string(), "what the sample trains, such as closed_book, with_context, judgement or revision"),
     "answer_start": Column(pa.int64(), "place in the passage at which the answer begins, in characters from 0"),
     "quotations": Column(pa.list_(pa.string()), "pieces of the passage that support the answer"),
     "weight": Column(pa.float64(), "how often the sample counts in training, 1 = once"),
@@ -79,16 +79,49 @@ COLUMNS: dict[str, Column] = {
     "candidates": Column(pa.list_(pa.string()), "answers to choose from"),
     "scores": Column(pa.list_(pa.float64()), "quality of each candidate, in the order of `candidates`"),
     "rejected": Column(pa.string(), "an answer to the same question that is worse than `answer`"),
+    "margin": Column(pa.float64(), "gap in log-strength between `answer` and `rejected`, 0 or more"),
+    "comparisons": Column(
+        pa.string(), "verdicts on pairs of candidates, as JSON: games, intervals of the strengths, chance of the winner"
+    ),
+    "candidate_sources": Column(
+        pa.list_(pa.string()), "role or model that wrote each candidate, in the order of `candidates`"
+    ),
+    "feedback": Column(
+        pa.string(), "what stands behind a judgement, as JSON: order shown, number and place of the best, negatives"
+    ),
+    "query_group": Column(pa.string(), "what rows that ask the same have in common, so that they share a split"),
+    "split": Column(pa.string(), "what the row is for: train, dev or test"),
+    "won_by": Column(pa.list_(pa.string()), "whose candidate a judge found best: strong or weak"),
+    "masked_spans": Column(
+        pa.list_(pa.int64()),
+        "parts of the answer that must carry no loss: start, end, start, end, in characters from 0",
+    ),
+    "hard_negatives": Column(
+        pa.list_(pa.string()), "passages that look like answering the question and do not, the likest first"
+    ),
     "desirable": Column(pa.bool_(), "whether the answer is one that the model should give (KTO)"),
     "score": Column(pa.float64(), "quality given by a judge, verifier or reward model"),
-    "quality": Column(pa.string(), "how clear and specific the instruction is: very poor, poor, average, good, excellent"),
+    "reference": Column(pa.string(), "the right answer as a person or the source gives it, for verifiers and judges"),
+    "judgement": Column(pa.string(), "what judges said of the answer, as JSON: evidence, reasons, points, flags"),
+    "length_ratio": Column(
+        pa.float64(), "length of the answer over the mean length of the candidates it was chosen from"
+    ),
+    "critiques": Column(
+        pa.string(), "principles that the answer was held against and what they found, as JSON, round by round"
+    ),
+    "quality": Column(
+        pa.string(), "how clear and specific the instruction is: very poor, poor, average, good, excellent"
+    ),
     "category": Column(pa.string(), "what kind of request it is, such as Math or Advice seeking"),
     "intent": Column(pa.string(), "what the user wants, in a sentence"),
     "agreement": Column(pa.float64(), "share of the drawn answers that come to the same result, 0 to 1"),
     "polarity": Column(
         pa.string(), "negative where the answer that ends `messages` is wrong on purpose: it must never be trained on"
     ),
-    "corruption": Column(pa.string(), "how a right answer was made wrong, as JSON: kind, start and end of the changed span, what it was and is now"),
+    "corruption": Column(
+        pa.string(),
+        "how a right answer was made wrong, as JSON: kind, start and end of the changed span, what it was and is now",
+    ),
     "tags": Column(pa.list_(pa.string()), "what the instruction is about"),
 }
 
