@@ -62,6 +62,7 @@ bench: setup
 	$(BIN)/python bench/orchestrate.py --quick
 	$(BIN)/python bench/everyday.py --quick
 	$(BIN)/python bench/instruct.py --quick
+	$(BIN)/python bench/answers.py --quick
 
 docs: setup
 	$(BIN)/python docs/make_reference.py

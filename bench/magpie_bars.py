@@ -19,8 +19,8 @@ HISTORY = [("你好，介绍一下自己", "我是助手。"), ("Then what?", "N
 
 def magpie_prefix(quick: bool) -> list[Result]:
     """Compare each family's prefix, from the table and cut from tokenizer files, with `apply_chat_template`."""
-    from sftmill.steps.instruct.magpie_chat_template import load_template
-    from sftmill.steps.instruct.magpie_families import FAMILIES
+    from sftmill.steps.instruct.magpie.magpie_chat_template import load_template
+    from sftmill.steps.instruct.magpie.magpie_families import FAMILIES
 
     try:
         import transformers

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from common import REPOSITORY, CannotMeasure, Result, say
-from sftmill.steps.instruct.novelty import LEXICAL, NoveltyIndex
+from sftmill.steps.instruct.novelty.novelty import LEXICAL, NoveltyIndex
 from sftmill.text import rouge_of, rouge_tokens, sentences
 
 DATABASE = REPOSITORY.parent / "shared" / "data" / "sft_db" / "sft_db.jsonl.gz"

@@ -20,7 +20,7 @@ from common import REPOSITORY, CannotMeasure, Result
 from sftmill.core import Drop, Dropped, Row, answer, question
 from sftmill.steps.ingest.books import Books
 from sftmill.steps.ingest.split import Split
-from sftmill.steps.instruct.rules import Rules
+from sftmill.steps.instruct.rules.rules import Rules
 
 BOOKS = REPOSITORY / "../shared/data/books"
 JUDGED = ("law_zh_civil_code", "medicine_zh_drug_handbook")

@@ -9,6 +9,7 @@ import typer
 
 from sftmill.cli_coverage import coverage
 from sftmill.cli_iterate import iterate
+from sftmill.cli_judge import judge_app
 from sftmill.cli_models import ledger_app, model_app
 from sftmill.cli_options import CodeOption, RecipeArgument, RunArgument, RunDirOption, SetOption, console, planned
 from sftmill.cli_pilot import holdout, pilot
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turn documents and a model endpoint into supervised fine-tuning data.",
 )
+app.add_typer(judge_app, name="judge")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(model_app, name="model")
 app.add_typer(review_app, name="review")

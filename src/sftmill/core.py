@@ -150,6 +150,9 @@ class Desk(Protocol):
     async def score(self, prefix: str, continuation: str, *, to: str = "scorer") -> TokenScores:
         """Return the log-probability of each token of `continuation` after `prefix`."""
 
+    async def reward(self, messages: list[Message], answer: str, *, to: str = "reward", path: str = "pooling") -> float:
+        """Return a reward model's score of an answer to a conversation; its scale is the model's own."""
+
 
 class Step(BaseModel):
     """What all five shapes share: settings as fields, and declared columns and prompts."""
@@ -192,10 +195,10 @@ class Step(BaseModel):
         return ()
 
     def roles(self) -> tuple[str, ...]:
-        """Return the model roles that this step asks: its settings named `to` or `to_...`."""
+        """Return the model roles that this step asks: its settings named `to` or `to_...`, one role or several each."""
         fields = type(self).model_fields
         named = (getattr(self, k) for k in fields if k == "to" or k.startswith("to_"))
-        return tuple(dict.fromkeys(role for role in named if isinstance(role, str)))
+        return tuple(dict.fromkeys(r for value in named for r in ((value,) if isinstance(value, str) else value or ())))
 
 
 class Source(Step):

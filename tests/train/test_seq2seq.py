@@ -13,8 +13,8 @@ pytest.importorskip("transformers", reason="the extra `train` is not installed")
 
 from sftmill.core import Dropped, answer, answered, asked, question  # noqa: E402
 from sftmill.errors import ModelFileError, RunError  # noqa: E402
-from sftmill.steps.instruct.seq2seq import Seq2Seq  # noqa: E402
-from sftmill.steps.instruct.seq2seq_model import Writer, knows_highlight, load, model_files  # noqa: E402
+from sftmill.steps.instruct.seq2seq.seq2seq import Seq2Seq  # noqa: E402
+from sftmill.steps.instruct.seq2seq.seq2seq_model import Writer, knows_highlight, load, model_files  # noqa: E402
 from sftmill.train.seq2seq import Schedule, adapt_seq2seq, hash_files, train_seq2seq  # noqa: E402
 from tiny_seq2seq import make_base  # noqa: E402
 

@@ -9,7 +9,7 @@ import pytest
 from sftmill.core import answered, asked
 from sftmill.errors import RunError
 from sftmill.steps.curate.labels import Label, Verdict, labels_text
-from sftmill.steps.instruct.seq2seq_pairs import Limits, PairMaker
+from sftmill.steps.instruct.seq2seq.seq2seq_pairs import Limits, PairMaker
 from sftmill.train.seq2seq_examples import (
     Example,
     TextShape,

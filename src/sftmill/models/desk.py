@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from sftmill.core import VIEW_OF, Message, Reply, Row, Sampling, Step, TokenScores
 from sftmill.errors import RecipeError, SftmillError
-from sftmill.models import measure
+from sftmill.models import measure, reward
 from sftmill.models.asking import Asker
 from sftmill.models.budget import Budget
 from sftmill.models.client import Provider
@@ -210,3 +210,7 @@ class RowDesk:
     async def score(self, prefix: str, continuation: str, *, to: str = "scorer") -> TokenScores:
         """Return the log-probability of each token of `continuation` after `prefix`."""
         return await measure.score(self._models, self, prefix, continuation, to)
+
+    async def reward(self, messages: list[Message], answer: str, *, to: str = "reward", path: str = "pooling") -> float:
+        """Return a reward model's score of an answer to a conversation; its scale is the model's own."""
+        return await reward.reward(self._models, self, messages, answer, to, path)

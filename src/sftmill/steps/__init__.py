@@ -5,6 +5,7 @@ from sftmill.steps.blend.export import Export
 from sftmill.steps.curate.dedup import Dedup
 from sftmill.steps.curate.format_filter import FormatFilter
 from sftmill.steps.curate.grounded import Grounded
+from sftmill.steps.curate.hard_negatives import HardNegatives
 from sftmill.steps.curate.label import Label
 from sftmill.steps.curate.language_filter import LanguageFilter
 from sftmill.steps.curate.length_filter import LengthFilter
@@ -25,24 +26,31 @@ from sftmill.steps.ingest.personal_data import PersonalData
 from sftmill.steps.ingest.queries import Queries
 from sftmill.steps.ingest.samples import Samples
 from sftmill.steps.ingest.split import Split
-from sftmill.steps.instruct.cloze import Cloze
-from sftmill.steps.instruct.cluster_queries import ClusterQueries
-from sftmill.steps.instruct.controlled import Controlled
-from sftmill.steps.instruct.corrupt import Corrupt
-from sftmill.steps.instruct.draws import Draws
-from sftmill.steps.instruct.evolve import Evolve
-from sftmill.steps.instruct.instances import Instances
-from sftmill.steps.instruct.magpie import Magpie
-from sftmill.steps.instruct.reword import Reword
-from sftmill.steps.instruct.round_trip import RoundTrip
-from sftmill.steps.instruct.rules import Rules
-from sftmill.steps.instruct.self_instruct import SelfInstruct
-from sftmill.steps.instruct.selfqa_answers import SelfQAAnswers
-from sftmill.steps.instruct.selfqa_questions import SelfQAQuestions
-from sftmill.steps.instruct.seq2seq import Seq2Seq
-from sftmill.steps.instruct.templates import Templates
-from sftmill.steps.instruct.unanswerable import Unanswerable
+from sftmill.steps.instruct.controlled.controlled import Controlled
+from sftmill.steps.instruct.evolve.evolve import Evolve
+from sftmill.steps.instruct.magpie.draws import Draws
+from sftmill.steps.instruct.magpie.magpie import Magpie
+from sftmill.steps.instruct.negatives.corrupt import Corrupt
+from sftmill.steps.instruct.negatives.unanswerable import Unanswerable
+from sftmill.steps.instruct.queries.cluster_queries import ClusterQueries
+from sftmill.steps.instruct.rules.rules import Rules
+from sftmill.steps.instruct.self_instruct.instances import Instances
+from sftmill.steps.instruct.self_instruct.self_instruct import SelfInstruct
+from sftmill.steps.instruct.selfqa.selfqa_answers import SelfQAAnswers
+from sftmill.steps.instruct.selfqa.selfqa_questions import SelfQAQuestions
+from sftmill.steps.instruct.seq2seq.cloze import Cloze
+from sftmill.steps.instruct.seq2seq.round_trip import RoundTrip
+from sftmill.steps.instruct.seq2seq.seq2seq import Seq2Seq
+from sftmill.steps.instruct.templates.reword import Reword
+from sftmill.steps.instruct.templates.templates import Templates
 from sftmill.steps.instruct.variants import Variants
+from sftmill.steps.respond.best_of_n import BestOfN
+from sftmill.steps.respond.constitution import Constitution
+from sftmill.steps.respond.draw_candidates import DrawCandidates
+from sftmill.steps.respond.feedback import Feedback
+from sftmill.steps.respond.judge import Judge
+from sftmill.steps.respond.judge_pairs import JudgePairs
+from sftmill.steps.respond.preference import Preference
 from sftmill.steps.respond.respond import Respond
 from sftmill.steps.respond.vote import Vote
 
@@ -74,7 +82,14 @@ STEPS: dict[str, type[Step]] = {
     # respond
     "selfqa_answers": SelfQAAnswers,
     "respond": Respond,
+    "best_of_n": BestOfN,
+    "judge": Judge,
+    "judge_pairs": JudgePairs,
+    "constitution": Constitution,
     "vote": Vote,
+    "draw_candidates": DrawCandidates,
+    "preference": Preference,
+    "feedback": Feedback,
     # curate
     "language_filter": LanguageFilter,
     "length_filter": LengthFilter,
@@ -91,6 +106,7 @@ STEPS: dict[str, type[Step]] = {
     "tag_instructions": TagInstructions,
     "label": Label,
     "neighbours": Neighbours,
+    "hard_negatives": HardNegatives,
     "magpie_filter": MagpieFilter,
     "magpie_select": MagpieSelect,
     # blend

@@ -17,9 +17,9 @@ import orjson
 
 from sftmill.core import Row, answer, question
 from sftmill.errors import RunError
-from sftmill.steps.instruct.masking import corrupt, draw_spans
-from sftmill.steps.instruct.seq2seq_form import HIGHLIGHT, Task
-from sftmill.steps.instruct.seq2seq_model import Device, Writer, chosen_device, load, model_files
+from sftmill.steps.instruct.seq2seq.masking import corrupt, draw_spans
+from sftmill.steps.instruct.seq2seq.seq2seq_form import HIGHLIGHT, Task
+from sftmill.steps.instruct.seq2seq.seq2seq_model import Device, Writer, chosen_device, load, model_files
 from sftmill.text import content_hash, normalise
 from sftmill.train.seq2seq_examples import (
     Example,

@@ -10,8 +10,8 @@ import orjson
 from sftmill.core import Row, answer, answered, asked, question
 from sftmill.errors import RunError
 from sftmill.steps.curate.labels import judge, read_labels
-from sftmill.steps.instruct.masking import cut_sentences, mask_answers
-from sftmill.steps.instruct.seq2seq_form import (
+from sftmill.steps.instruct.seq2seq.masking import cut_sentences, mask_answers
+from sftmill.steps.instruct.seq2seq.seq2seq_form import (
     PREFIXES,
     Place,
     Sentences,
@@ -22,7 +22,7 @@ from sftmill.steps.instruct.seq2seq_form import (
     without_special,
     write_pairs,
 )
-from sftmill.steps.instruct.seq2seq_pairs import MARGIN
+from sftmill.steps.instruct.seq2seq.seq2seq_pairs import MARGIN
 from sftmill.text import content_hash, detect_lang
 
 Objective = Literal["corruption", "masked", "completion"]

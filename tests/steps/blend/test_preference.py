@@ -52,6 +52,21 @@ def test_pairs_for_swift_are_messages_and_rejected_messages(tmp_path):
     }
 
 
+def test_a_margin_goes_where_reward_models_read_it_and_is_zero_where_a_row_has_none(tmp_path):
+    run(Export(forms="dpo"), [{**PAIR, "margin": 1.25}, {**ENGLISH_PAIR, "margin": None}], tmp_path)
+    for name in ("dpo_trl", "dpo_swift"):
+        assert [sample["margin"] for sample in lines(tmp_path / f"sft.{name}.jsonl")] == [1.25, 0.0]
+    assert all("margin" not in sample for sample in array(tmp_path / "sft.dpo_alpaca.json"))
+
+
+def test_what_must_carry_no_loss_is_left_out_while_no_form_can_say_so(tmp_path):
+    masked = {**EN, "masked_spans": [0, 2]}
+    (lost,) = run(Export(forms=["messages", "alpaca"]), [ZH, masked], tmp_path)[1:]
+    assert isinstance(lost, Dropped)
+    assert "must not be learnt" in lost.facts["why"]
+    assert len(lines(tmp_path / "sft.messages.jsonl")) == 1
+
+
 def test_pairs_for_llamafactory_are_declared_as_ranking(tmp_path):
     run(Export(forms="dpo"), [ENGLISH_PAIR], tmp_path)
     assert array(tmp_path / "sft.dpo_alpaca.json") == [

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.core import Drop, answer, question
-from sftmill.steps.instruct.cloze import Cloze
-from sftmill.steps.instruct.masking import BLANK, corrupt, cut_sentences, draw_spans, mask_answers
-from sftmill.steps.instruct.seq2seq_form import Place
+from sftmill.steps.instruct.seq2seq.cloze import Cloze
+from sftmill.steps.instruct.seq2seq.masking import BLANK, corrupt, cut_sentences, draw_spans, mask_answers
+from sftmill.steps.instruct.seq2seq.seq2seq_form import Place
 
 ZH = "天津港于1952年重新开港，年吞吐量超过5亿吨。该公司成立于1994年。压力容器的设计温度不得超过450摄氏度。泵房。"
 EN = (

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from sftmill.core import Dropped, question
-from sftmill.steps.instruct.cluster_queries import ClusterQueries
-from sftmill.steps.instruct.same_question import clearness, differs
+from sftmill.steps.instruct.queries.cluster_queries import ClusterQueries
+from sftmill.steps.instruct.queries.same_question import clearness, differs
 
 
 class FakeShards:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.core import Drop, answer
-from sftmill.steps.instruct.corrupt import Corrupt
-from sftmill.steps.instruct.corruption import KINDS, LONGEST, corrupt_text
+from sftmill.steps.instruct.negatives.corrupt import Corrupt
+from sftmill.steps.instruct.negatives.corruption import KINDS, LONGEST, corrupt_text
 from sftmill.text import numbers, same_value
 
 LOAN = "借款人应当在 30 日内归还本金，年利率为 3.5%，不得提前支取。"

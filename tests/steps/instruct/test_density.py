@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.instruct.density import measure_density, questions_wanted
+from sftmill.steps.instruct.selfqa.density import measure_density, questions_wanted
 
 CONTENTS = {
     "zh": "目录\n第一章 总则……………1\n第二章 检修……………8\n第三章 停用……………15\n附录……………20",

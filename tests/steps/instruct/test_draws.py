@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from sftmill.core import system
 from sftmill.flow.lineage import as_root
-from sftmill.steps.instruct.draws import Draws
+from sftmill.steps.instruct.magpie.draws import Draws
 
 
 def test_draws_are_numbered_from_nought_and_have_ids_of_their_own():

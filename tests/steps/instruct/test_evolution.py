@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sftmill.steps.instruct.evolution import (
+from sftmill.steps.instruct.evolve.evolution import (
     Operator,
     answer_flaw,
     draw,

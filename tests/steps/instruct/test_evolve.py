@@ -14,7 +14,7 @@ from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
 from sftmill.steps.curate.difficulties import difficulty_by_round
-from sftmill.steps.instruct.evolve import Evolve
+from sftmill.steps.instruct.evolve.evolve import Evolve
 
 SEEDS = {
     "zh": ["说明水库调度的目标。", "比较土坝和重力坝。", "列出3种防洪措施。", "解释什么是汛限水位。"],

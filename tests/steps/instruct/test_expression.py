@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.instruct.expression import LONGEST, Expression, round_half_up
+from sftmill.steps.instruct.templates.expression import LONGEST, Expression, round_half_up
 
 
 def worth(text, **values):

@@ -13,7 +13,7 @@ from sftmill.models.scripted import ScriptedProvider
 from sftmill.plan import make_plan
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.instruct.magpie import Magpie
+from sftmill.steps.instruct.magpie.magpie import Magpie
 
 PUMP = "水泵启动之后电流偏大，应当先检查哪些地方？"
 QWEN = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."

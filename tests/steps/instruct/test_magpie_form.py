@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.core import Drop
-from sftmill.steps.instruct.magpie_form import read_instruction, without_code
+from sftmill.steps.instruct.magpie.magpie_form import read_instruction, without_code
 from sftmill.text import find_control_tokens
 
 ZH = "zh"

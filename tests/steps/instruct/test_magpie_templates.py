@@ -9,8 +9,8 @@ import pytest
 from chat_formats import FORMATS, ids_before_words, save, tokenizer
 from sftmill.errors import RecipeError
 from sftmill.models.model_files import find
-from sftmill.steps.instruct.magpie_chat_template import Tokenizer, cut_template, load_template, template_files
-from sftmill.steps.instruct.magpie_families import FAMILIES, find_family
+from sftmill.steps.instruct.magpie.magpie_chat_template import Tokenizer, cut_template, load_template, template_files
+from sftmill.steps.instruct.magpie.magpie_families import FAMILIES, find_family
 
 SYSTEM = "你是一名助手。Be brief."
 HISTORY = [("你好，介绍一下自己", "我是助手。"), ("Then what?", "Nothing.")]

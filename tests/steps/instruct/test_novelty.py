@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sftmill.steps.instruct.bit_columns import BitColumns, at_least
-from sftmill.steps.instruct.novelty import NoveltyIndex
-from sftmill.steps.instruct.novelty_meaning import CENTRED, MeaningIndex
+from sftmill.steps.instruct.novelty.bit_columns import BitColumns, at_least
+from sftmill.steps.instruct.novelty.novelty import NoveltyIndex
+from sftmill.steps.instruct.novelty.novelty_meaning import CENTRED, MeaningIndex
 from sftmill.text import rouge_l
 
 

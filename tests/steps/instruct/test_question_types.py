@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.instruct.question_types import LABELS, TYPES, classify, fitting, settle_type, spread
+from sftmill.steps.instruct.selfqa.question_types import LABELS, TYPES, classify, fitting, settle_type, spread
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from sftmill.core import Drop, Reply, answered, asked
 from sftmill.models.prompt import Prompts
-from sftmill.steps.instruct.round_trip import Bounds, FoundAnswers, RoundTrip, compare
+from sftmill.steps.instruct.seq2seq.round_trip import Bounds, FoundAnswers, RoundTrip, compare
 
 PASSAGES = {
     "zh": "一号仓建于1994年。一号仓熏蒸后须密闭14天，二号仓熏蒸后须密闭21天。",

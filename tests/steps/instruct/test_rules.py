@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sftmill.core import Drop, answer, question
-from sftmill.steps.instruct import rules
-from sftmill.steps.instruct.rules import Rules, find_pairs, law_name
+from sftmill.steps.instruct.rules import rules
+from sftmill.steps.instruct.rules.rules import Rules, find_pairs, law_name
 from sftmill.text import has_entity_model
 
 

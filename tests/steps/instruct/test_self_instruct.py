@@ -18,11 +18,11 @@ from sftmill.models.prompt import Prompts
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.instruct.bootstrap import choose, choose_terms, seed_terms
 from sftmill.steps.instruct.glossary import meanings, read_glossary
-from sftmill.steps.instruct.novelty import NoveltyIndex
+from sftmill.steps.instruct.novelty.novelty import NoveltyIndex
 from sftmill.steps.instruct.required_form import has_form, says_form
-from sftmill.steps.instruct.self_instruct import SelfInstruct
+from sftmill.steps.instruct.self_instruct.bootstrap import choose, choose_terms, seed_terms
+from sftmill.steps.instruct.self_instruct.self_instruct import SelfInstruct
 from sftmill.text import rouge_l
 
 SEEDS = [

@@ -6,8 +6,8 @@ import pytest
 
 from sftmill.core import Drop, Reply, answer, question
 from sftmill.models.prompt import Prompts
-from sftmill.steps.instruct.instance_list import Instance, parse_instances, parse_labelled
-from sftmill.steps.instruct.instances import Instances
+from sftmill.steps.instruct.self_instruct.instance_list import Instance, parse_instances, parse_labelled
+from sftmill.steps.instruct.self_instruct.instances import Instances
 
 
 class Answering:

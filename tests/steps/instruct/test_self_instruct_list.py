@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.instruct.instruction_list import cut_label, numbered, one_line, parse_list
-from sftmill.steps.instruct.instruction_rules import Rules, echo_pieces, find_fault
-from sftmill.steps.instruct.request import is_request
+from sftmill.steps.instruct.self_instruct.instruction_list import cut_label, numbered, one_line, parse_list
+from sftmill.steps.instruct.self_instruct.instruction_rules import Rules, echo_pieces, find_fault
+from sftmill.steps.instruct.self_instruct.request import is_request
 
 # The reply of seven items on which the method's own post-processing is known to keep the first and the last.
 SEVEN = """Explain the ROE of ABC Corp in FY2023.

@@ -9,10 +9,10 @@ from sftmill.core import Drop, Reply, answer, asked, question
 from sftmill.models.prompt import Prompts
 from sftmill.steps.curate.grounded import Grounded
 from sftmill.steps.curate.questions import Questions
-from sftmill.steps.instruct.answer_form import UNANSWERABLE, wanted_length
-from sftmill.steps.instruct.question_list import piece_of, question_list, tidy
-from sftmill.steps.instruct.selfqa_answers import QuotedAnswer, SelfQAAnswers
-from sftmill.steps.instruct.selfqa_questions import SelfQAQuestions
+from sftmill.steps.instruct.selfqa.answer_form import UNANSWERABLE, wanted_length
+from sftmill.steps.instruct.selfqa.question_list import piece_of, question_list, tidy
+from sftmill.steps.instruct.selfqa.selfqa_answers import QuotedAnswer, SelfQAAnswers
+from sftmill.steps.instruct.selfqa.selfqa_questions import SelfQAQuestions
 
 
 class FakeDesk:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.core import Dropped, answer, question
-from sftmill.steps.instruct import seq2seq_model
-from sftmill.steps.instruct.seq2seq import Seq2Seq
-from sftmill.steps.instruct.seq2seq_form import (
+from sftmill.steps.instruct.seq2seq import seq2seq_model
+from sftmill.steps.instruct.seq2seq.seq2seq import Seq2Seq
+from sftmill.steps.instruct.seq2seq.seq2seq_form import (
     HighlightLost,
     Place,
     Sentences,
@@ -25,7 +25,7 @@ from sftmill.steps.instruct.seq2seq_form import (
     without_special,
     write_pairs,
 )
-from sftmill.steps.instruct.seq2seq_pairs import Limits, PairMaker
+from sftmill.steps.instruct.seq2seq.seq2seq_pairs import Limits, PairMaker
 
 ZH = "天津港于1952年重新开港。扩建工程在1994年开工，新码头在1994年底交付。港口由三个港区组成。"
 EN = "The mill was opened in 1952. A second hall was added in 1994, and the first was rebuilt in 1994 too. It has 3 gates."
@@ -292,7 +292,7 @@ def test_without_the_libraries_the_plan_says_how_to_get_them(folder, monkeypatch
 def test_rows_are_read_in_portions_and_come_out_in_order(folder, monkeypatch):
     import asyncio
 
-    from sftmill.steps.instruct import seq2seq
+    from sftmill.steps.instruct.seq2seq import seq2seq
 
     limits = Limits(512, 64, 32, 10)
     maker = PairMaker(FakeWriter(copy_first_number), "extract", limits)

@@ -17,10 +17,10 @@ from sftmill.flow.shards import read_rows, shard_files
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.instruct.reword import Reword, Wordings
-from sftmill.steps.instruct.slot_check import find_slot_fault
-from sftmill.steps.instruct.template_grammar import read_templates
-from sftmill.steps.instruct.templates import Templates
+from sftmill.steps.instruct.templates.reword import Reword, Wordings
+from sftmill.steps.instruct.templates.slot_check import find_slot_fault
+from sftmill.steps.instruct.templates.template_grammar import read_templates
+from sftmill.steps.instruct.templates.templates import Templates
 
 GRAMMAR = """
 templates:

@@ -14,8 +14,8 @@ from sftmill.models.scripted import ScriptedProvider
 from sftmill.plan import make_plan
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.instruct.negative_form import FalsePremise, Negative, Verdict
-from sftmill.steps.instruct.unanswerable import Unanswerable
+from sftmill.steps.instruct.negatives.negative_form import FalsePremise, Negative, Verdict
+from sftmill.steps.instruct.negatives.unanswerable import Unanswerable
 
 PASSAGE = {
     "zh": "冷库的库温每天记录两次。库温高于零下 15 摄氏度时须停止入库，并在 30 分钟内报告值班长。",

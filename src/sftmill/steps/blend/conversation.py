@@ -24,6 +24,10 @@ LEFT_OUT: dict[str, tuple[str, str]] = {
     "undesirable": ("回答不应由模型给出的样本", "samples whose answer the model should not give"),
     "no_rejected": ("没有较差回答（`rejected`）的样本", "samples without a worse answer (`rejected`)"),
     "same_answer": ("较差回答与回答相同的样本", "samples whose worse answer is the same as the answer"),
+    "masked": (
+        "回答中有不得学习的部分（`masked_spans`）的样本",
+        "samples with parts of the answer that must not be learnt (`masked_spans`)",
+    ),
     "negative": ("回答是有意写错的样本", "samples whose answer is wrong on purpose"),
     "no_label": (
         "没有标明回答是否合意（`desirable`）的样本",
@@ -118,6 +122,8 @@ class Sample:
             )
         if self.desirable is False:
             raise LeftOut("undesirable")
+        if self.row.get("masked_spans"):
+            raise LeftOut("masked")  # no form can say yet which part of a turn carries no loss
         if self.repeats_rejected:
             raise LeftOut("same_answer")
 

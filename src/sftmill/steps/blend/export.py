@@ -39,7 +39,7 @@ class Export(WholeStep):
     may_read: ClassVar[tuple[str, ...]] = (
         "tools", "reasoning", "rejected", "desirable", "candidates", "scores", "weight",
         "source", "title_path", "page", "question_type", "task", "grounded", "score", "reviewed",
-        "polarity",
+        "polarity", "margin", "masked_spans",
     )  # fmt: skip
 
     forms: tuple[Form, ...] = Field(TRAINING_FORMS, min_length=1)

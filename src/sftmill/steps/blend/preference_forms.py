@@ -7,6 +7,8 @@ What each tool reads, from the released sources of TRL 1.16, ms-swift 4.6 and LL
   one. (`rejected_response` would do for a single text, but it replaces all turns since the question where
   tools are used, and breaks off when files with and without it are read together.) The rejected
   messages have their tools in `rejected_tools`. KTO: messages and `label`.
+- `margin`, by how much the better answer is better, is read beside a pair by TRL's RewardTrainer and by ms-swift's
+  reward models; their DPO leaves it alone. LLaMA-Factory has no place for it.
 - LLaMA-Factory: alpaca or sharegpt with `chosen` and `rejected` (in sharegpt each is one turn, and the
   conversation ends with the question) and `ranking: true`; KTO: the usual columns and `kto_tag`.
 
@@ -57,20 +59,24 @@ def _before(sample: Sample) -> list[dict[str, Any]]:
     return [*system_message(sample), *map(message, sample.prompt)]
 
 
+def _margin(sample: Sample) -> dict[str, float]:
+    """Return the margin where the rows have that column; 0 says nothing, and keeps all rows' keys the same."""
+    return {"margin": float(sample.row["margin"] or 0.0)} if "margin" in sample.row else {}
+
+
 def as_dpo_trl(sample: Sample) -> dict[str, Any]:
-    """Return prompt, chosen and rejected, each a list of messages."""
+    """Return prompt, chosen and rejected, each a list of messages, and the margin where the rows have one."""
     chosen, rejected = _pair(sample)
     made = {"prompt": _before(sample), "chosen": [message(chosen)], "rejected": [message(rejected)]}
-    return with_tools(made, sample)
+    return with_tools(made | _margin(sample), sample)
 
 
 def as_dpo_swift(sample: Sample) -> dict[str, Any]:
-    """Return messages and rejected_messages, and where tools are used, tools and rejected_tools."""
+    """Return messages and rejected_messages, where tools are used tools and rejected_tools, and the margin."""
     chosen, rejected = _pair(sample)
     before = _before(sample)
-    made = with_tools(
-        {"messages": [*before, message(chosen)], "rejected_messages": [*before, message(rejected)]}, sample
-    )
+    pair = {"messages": [*before, message(chosen)], "rejected_messages": [*before, message(rejected)]}
+    made = with_tools(pair | _margin(sample), sample)
     return {**made, "rejected_tools": made["tools"]} if "tools" in made else made
 
 

@@ -1,0 +1,1 @@
+"""Instructions for every cell of a grid."""

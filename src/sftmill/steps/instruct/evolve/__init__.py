@@ -1,0 +1,1 @@
+"""Evol-Instruct: harder and rarer instructions."""

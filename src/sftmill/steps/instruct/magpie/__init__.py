@@ -1,0 +1,1 @@
+"""Magpie: what a model expects its users to ask, out of its own chat format."""

@@ -1,0 +1,1 @@
+"""Whether an instruction is new beside all that are there, in wording and in meaning."""

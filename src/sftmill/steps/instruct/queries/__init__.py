@@ -1,0 +1,1 @@
+"""What users really asked, grouped."""

@@ -1,0 +1,1 @@
+"""Self-Instruct: new tasks in the manner of human seeds, and their inputs and answers."""

@@ -1,0 +1,1 @@
+"""Questions that passages answer, by a model: SelfQA."""

@@ -1,0 +1,1 @@
+"""Question generation with small sequence-to-sequence models, blanks, and round trips."""
