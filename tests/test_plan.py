@@ -174,3 +174,19 @@ def test_personal_data_is_masked_behind_every_source_unless_the_recipe_keeps_it(
 @pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_that_comes_along_can_be_planned(recipe, tmp_path):
     assert make_plan(load_recipe(recipe), tmp_path / "run").order
+
+
+DEMO = Path(__file__).parents[1] / "recipes" / "demo.yaml"
+
+
+@pytest.mark.parametrize(
+    ("local", "told"),
+    [
+        ("qwen2.5-coder", "no embedded model is called 'qwen2.5-coder'; did you mean 'qwen2.5-coder-0.5b-instruct'"),
+        ("universal-sentence-encoder", "step 'selfqa_questions': `to` names the role 'teacher'"),
+    ],
+)
+def test_an_embedded_model_that_cannot_do_the_work_is_told_before_the_run(tmp_path, local, told):
+    with pytest.raises(RecipeError) as error:
+        make_plan(load_recipe(DEMO, [f"models.teacher.local={local}"]), tmp_path / "run")
+    assert told in str(error.value.problems)

@@ -76,7 +76,7 @@ def draft_items(
     own = replace(recipe, ledger=recipe.ledger or run_dir.parent / "ledger.sqlite")
     run_recipe(own, folder, watch, providers, drafting=True, sampler=Sampler(choice.choose))
     shutil.rmtree(folder / "export", ignore_errors=True)  # these rows must not lie about as training files
-    rows = list(last_rows(recipe, folder))
+    rows = [row for row in last_rows(recipe, folder) if row.get("polarity") != "negative"]
     if not rows:
         raise RunError(f"nothing came of what is held out; see why with `sftmill show {folder} --dropped`")
     return _write(folder, rows)

@@ -266,6 +266,8 @@ class _Planner:
                 line,
                 f"models.{role}.on_refusal: no role {settings.on_refusal!r}{nearest(settings.on_refusal, self.recipe.models)}",
             )
+        if settings.local:
+            self._local(role, settings.local, line)
         if settings.scripted and not Path(settings.scripted).is_file():
             self.wrong(line, f"models.{role}.scripted: {settings.scripted} is not there")
         if role in self.made.roles and settings.endpoint and not settings.revision:
@@ -275,6 +277,27 @@ class _Planner:
             )
         if role not in self.made.roles and not any(m.on_refusal == role for m in self.recipe.models.values()):
             self.made.warnings.append(f"models.{role}: no step asks this role")
+
+    def _local(self, role: str, name: str, line: int) -> None:
+        """Check that an embedded model is known, and that nobody talks to one that only embeds."""
+        from sftmill.models.embed import EMBEDDERS, REMEDY, find_folder
+        from sftmill.models.model_files import MODELS
+
+        if name in EMBEDDERS:
+            if find_folder(EMBEDDERS[name]) is None:
+                self.wrong(line, f"models.{role}.local: {name} needs a package that is not installed; run: {REMEDY}")
+            for entry in (entry for stream in self.recipe.streams.values() for entry in stream.steps):
+                asking = [k for k in type(entry.step).model_fields if k == "to" or k.startswith("to_")]
+                asking = [k for k in asking if k != "to_embedder" and getattr(entry.step, k) == role]
+                if asking and type(entry.step).prompts:
+                    self.wrong(
+                        entry.line,
+                        f"step {entry.name!r}: `{asking[0]}` names the role {role!r}, whose model {name} turns texts "
+                        "into vectors and cannot answer; name another role",
+                    )
+        elif name not in MODELS and not name.endswith(".gguf"):
+            hint = nearest(name, [*MODELS, *EMBEDDERS])
+            self.wrong(line, f"models.{role}.local: no embedded model is called {name!r}{hint}")
 
     def _budget(self) -> None:
         """Check that a cap in money can be kept."""
