@@ -32,6 +32,11 @@ def test_messages_question_and_instruction_lines_become_conversations(tmp_path):
     assert all(row["source"] == "in.jsonl" and row["sensitivity"] == "internal" for row in rows)
 
 
+def test_the_right_answer_of_a_line_is_kept_for_verifiers_and_judges(tmp_path):
+    rows = read(tmp_path, '{"question": "1+1=?", "reference": "2"}\n{"question": "2+2=?", "reference": 4}\n')
+    assert [row.get("reference") for row in rows] == ["2", None]
+
+
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", "7", '{"messages": []}', '{"messages": [3]}', '{"question": 5}', "{}",
