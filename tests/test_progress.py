@@ -97,3 +97,13 @@ def test_a_log_file_gets_plain_lines_and_the_table_at_the_end(capsys):
 def test_the_cost_of_an_accepted_sample_is_told_once_there_is_one():
     assert "per accepted sample" not in summary({**SNAPSHOT, "accepted": 0})
     assert "5,678 tokens or 0.125 CNY per accepted sample" in summary({**SNAPSHOT, "accepted": 10})
+
+
+def test_a_pool_that_grows_shows_its_round_where_nothing_moves_behind_it_yet():
+    rounds = [{"admitted": 30}, {"admitted": 12}]
+    pool = {"in": 5, "born": 80, "out": 0, "dropped": {"similar_wording": 38}, "failed": 0, "rounds": rounds}
+    later = {"in": 0, "born": 0, "out": 0, "dropped": {}, "failed": 0}
+    growing = {**SNAPSHOT, "stages": {"tasks/02-self_instruct": pool, "tasks/03-respond": later}}
+    assert "tasks/02-self_instruct: 42 in the pool after round 2" in plain_line(growing)
+    full = {**growing, "stages": {"tasks/02-self_instruct": {**pool, "out": 42}, "tasks/03-respond": later}}
+    assert "tasks/03-respond: 0 rows" in plain_line(full)

@@ -181,7 +181,12 @@ class Display:
 
 def plain_line(snapshot: Snapshot) -> str:
     """Return a snapshot as one line for a log file."""
-    last = list(snapshot["stages"].items())[-1:]
-    rows = f"{last[0][0]}: {last[0][1]['out']:,} rows" if last else "starting"
+    stages = list(snapshot["stages"].items())
+    # a pool hands its rows on when it is full, so that nothing moves behind it while it grows
+    growing = [(key, counts["rounds"]) for key, counts in stages if counts.get("rounds") and not counts["out"]]
+    rows = f"{stages[-1][0]}: {stages[-1][1]['out']:,} rows" if stages else "starting"
+    if growing:
+        key, rounds = growing[-1]
+        rows = f"{key}: {sum(told['admitted'] for told in rounds):,} in the pool after round {len(rounds)}"
     flying = sum(role["in_flight"] for role in snapshot["models"].values())
     return f"{summary(snapshot)} · {flying} calls in flight · {rows}"

@@ -39,7 +39,7 @@ def test_the_right_answer_of_a_line_is_kept_for_verifiers_and_judges(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", "7", '{"messages": []}', '{"messages": [3]}', '{"question": 5}', "{}",
+    ["{", "[]", "7", '{"messages": []}', '{"messages": [3]}', '{"question": 5}', "{}", '{"instruction": " "}',
      '{"messages": [{"role": "robot", "content": "x"}]}', '{"messages": [{"role": "user", "content": null}]}', "\xff"],
 )  # fmt: skip
 def test_a_line_that_is_no_sample_is_dropped_with_its_number(tmp_path, line):

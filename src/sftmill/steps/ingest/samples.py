@@ -107,6 +107,8 @@ def conversation(record: Any) -> list[Message]:
             raise ValueError("messages must be a list of objects with role and content, and not empty")
     else:
         question = record.get("question") or record.get("instruction")
+        if isinstance(question, str) and not question.strip():
+            raise ValueError("the question is empty")
         if extra := record.get("input"):
             question = f"{question}\n\n{extra}"
         answer = record.get("answer") or record.get("output")
