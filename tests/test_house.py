@@ -20,7 +20,7 @@ from sftmill.steps import STEPS
 SOURCE = Path(sftmill.__file__).parent
 TESTS = Path(__file__).parent
 LAYERS = [
-    {"version", "columns", "errors", "text", "machine"},
+    {"version", "columns", "errors", "text", "machine", "sandbox"},
     {"sheets"},
     {"core"},
     {"models"},

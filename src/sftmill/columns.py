@@ -102,6 +102,11 @@ COLUMNS: dict[str, Column] = {
     "desirable": Column(pa.bool_(), "whether the answer is one that the model should give (KTO)"),
     "score": Column(pa.float64(), "quality given by a judge, verifier or reward model"),
     "reference": Column(pa.string(), "the right answer as a person or the source gives it, for verifiers and judges"),
+    "tests": Column(
+        pa.string(), "unit tests of the code asked for, as Python, or as JSON: a list of {input, output} for a program"
+    ),
+    "entry_point": Column(pa.string(), "name of the function or class that `tests` test"),
+    "verified": Column(pa.bool_(), "whether a verifier found the answer right; null where it could not tell"),
     "judgement": Column(pa.string(), "what judges said of the answer, as JSON: evidence, reasons, points, flags"),
     "length_ratio": Column(
         pa.float64(), "length of the answer over the mean length of the candidates it was chosen from"

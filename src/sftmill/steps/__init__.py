@@ -52,6 +52,8 @@ from sftmill.steps.respond.judge import Judge
 from sftmill.steps.respond.judge_pairs import JudgePairs
 from sftmill.steps.respond.preference import Preference
 from sftmill.steps.respond.respond import Respond
+from sftmill.steps.respond.verify import Verify
+from sftmill.steps.respond.verify_code_step import VerifyCode
 from sftmill.steps.respond.vote import Vote
 
 STEPS: dict[str, type[Step]] = {
@@ -87,6 +89,8 @@ STEPS: dict[str, type[Step]] = {
     "judge_pairs": JudgePairs,
     "constitution": Constitution,
     "vote": Vote,
+    "verify": Verify,
+    "verify_code": VerifyCode,
     "draw_candidates": DrawCandidates,
     "preference": Preference,
     "feedback": Feedback,

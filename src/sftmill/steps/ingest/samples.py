@@ -14,12 +14,15 @@ from sftmill.text import detect_lang
 
 ROLES = {"system", "user", "assistant", "tool"}
 
+ANSWER_FIELDS = ("reference", "tests", "entry_point")
+"""What verifiers and judges go by, taken over from a line."""
+
 
 class Samples(Source):
     """Reads a JSONL file of samples, prompts or Self-Instruct seed tasks.
 
-    A line has `messages`, or `question` and maybe `answer`, or `instruction`, `input` and `output`, each maybe with a
-    `reference`, the right answer for verifiers and judges; or it is a seed task, with `instruction`, `instances` (a list of `input` and `output`) and `is_classification`. A seed task's
+    A line has `messages`, or `question` and maybe `answer`, or `instruction`, `input` and `output`, each maybe with
+    what verifiers and judges go by: `reference`, the right answer, or `tests` and `entry_point` of code; or it is a seed task, with `instruction`, `instances` (a list of `input` and `output`) and `is_classification`. A seed task's
     user turn is the instruction with the input of its first instance, if it has one; `instruction` then holds
     the instruction alone, and a classification has the `task_type` "classification". `task_type`, `topic`, `difficulty`
     and `form` are taken over. Seed tasks are checked; marks of the direction of writing are taken out of them.
@@ -27,7 +30,7 @@ class Samples(Source):
     `reordered_text` (marks that make it look like another text), `duplicate`.
     """
 
-    writes = ("messages", "source", "lang", "sensitivity", "instruction", "reference", *TEXT_FIELDS)
+    writes = ("messages", "source", "lang", "sensitivity", "instruction", *ANSWER_FIELDS, *TEXT_FIELDS)
 
     file: Path
     """The JSONL file, UTF-8."""
@@ -77,8 +80,8 @@ class Samples(Source):
         if not is_seed_task(record):
             row["messages"] = conversation(record)
             row["lang"] = detect_lang(" ".join(m["content"] for m in row["messages"])[:2000])
-            if isinstance(reference := record.get("reference"), str) and reference.strip():
-                row["reference"] = reference
+            given = {name: record.get(name) for name in ANSWER_FIELDS}
+            row |= {name: value for name, value in given.items() if isinstance(value, str) and value.strip()}
         else:
             task = read_seed_task(record, self.longest)
             row["messages"] = task.messages

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -110,8 +109,11 @@ class BestOfN(AskStep):
             found.append("temperature: 0 draws the same answer each time; give 0.5 to 1")
         if self.n > 1 and not (self.verify or self.judges or self.to_reward):
             found.append("nothing chooses among the answers; name `verify`, `to_judge` or `to_reward`")
-        if self.verify and find_spec("sftmill.steps.respond.verification") is None:
-            found.append(f"verify: there is no verifier {self.verify!r} in this version; name `to_judge` instead")
+        if self.verify:
+            from sftmill.steps.respond.verification import KINDS
+
+            if self.verify not in KINDS:
+                found.append(f"verify: there is no verifier {self.verify!r}; name one of {', '.join(KINDS)}")
         if self.judges and self.to_reward:
             found.append("to_reward: both a reward model and a judge would score; keep one")
         if self.to in self.judges:
@@ -133,7 +135,8 @@ class BestOfN(AskStep):
         replies = await desk.ask(asked, to=self.to, n=self.n, sampling=drawn)
         replies = [replies[number] for number in distinct([reply.text for reply in replies])]
         texts = [reply.text for reply in replies]
-        why = verify_all(self.verify, row, texts, bool(self.judges or self.to_reward))
+        judged = bool(self.judges or self.to_reward)
+        why = await asyncio.to_thread(verify_all, self.verify, row, texts, judged)
         if all(why):
             raise Drop("none_verified", candidates=len(texts), why=why[0])
         scores, said = await self._scores(row, texts, [bool(reason) for reason in why], desk)
