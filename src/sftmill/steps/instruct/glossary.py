@@ -39,6 +39,18 @@ def read_glossary(path: Path) -> dict[str, str]:
     return found
 
 
+def glossary_problems(path: Path | None) -> list[str]:
+    """Return why the glossary of a step cannot be used, if so; a step may have none."""
+    if path is None:
+        return []
+    try:
+        found = read_glossary(path)
+    except (OSError, ValueError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else problem
+        return [f"glossary: {str(path)!r} cannot be read ({why}); correct the file, or its path here"]
+    return [] if found else [f"glossary: {str(path)!r} holds no term; write one a line, or leave it out"]
+
+
 def _from_yaml(text: str) -> list[tuple[str, str]]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

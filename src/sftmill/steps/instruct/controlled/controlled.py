@@ -236,9 +236,7 @@ class Controlled(RoundStep):
             elif memory.have[cell] >= memory.wanted.get(cell, 0):
                 dropped.append(Dropped(row, "quota_full", {"cell": str(cell), "quota": memory.wanted.get(cell, 0)}))
             elif clash := memory.index.clash(text := question(row), vector):
-                reason = "similar_wording" if clash.kind == "lexical" else "similar_meaning"
-                facts = {"neighbour": clash.name, "similarity": round(clash.similarity, 4)}
-                dropped.append(Dropped(row, reason, facts))
+                dropped.append(clash.dropped(row))
             else:
                 memory.index.add(row["id"], text, vector)
                 memory.have[cell] += 1

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from sftmill.core import Desk, Drop, Dropped, Pool, RoundStep, Row, Sampling, question, turns
 from sftmill.steps.instruct.evolve.evolution import Operator, answer_flaw, draw, draw_some, find_flaw, text_key
-from sftmill.steps.instruct.glossary import load_glossary, meanings, read_glossary
+from sftmill.steps.instruct.glossary import glossary_problems, load_glossary, meanings
 from sftmill.steps.instruct.novelty.novelty import NoveltyIndex
 
 KINDS = ("table", "json", "document", "dialogue", "list")
@@ -111,14 +111,7 @@ class Evolve(RoundStep):
 
     def problems(self) -> list[str]:
         """Return why the glossary cannot be used, if so."""
-        if self.glossary is None:
-            return []
-        try:
-            found = read_glossary(self.glossary)
-        except (OSError, ValueError) as problem:
-            why = problem.strerror if isinstance(problem, OSError) else problem
-            return [f"glossary: {str(self.glossary)!r} cannot be read ({why}); correct the file, or its path here"]
-        return [] if found else [f"glossary: {str(self.glossary)!r} holds no term; write one a line, or leave it out"]
+        return glossary_problems(self.glossary)
 
     def start(self, rows: list[Row]) -> Pool:
         """Return the pool of the seeds, each the beginning of a line."""

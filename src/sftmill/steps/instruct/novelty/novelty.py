@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from sftmill.core import Dropped, Row
 from sftmill.steps.instruct.novelty.novelty_meaning import Meaning, MeaningIndex
 from sftmill.steps.instruct.novelty.novelty_wording import Wording, WordingIndex, read_wording
 
@@ -19,6 +20,11 @@ class Clash(NamedTuple):
     similarity: float
     """ROUGE-L or cosine, 0 to 1."""
     name: str
+
+    def dropped(self, row: Row) -> Dropped:
+        """Return a row as dropped because of this: `similar_wording` or `similar_meaning`, with what it is close to."""
+        reason = "similar_wording" if self.kind == "lexical" else "similar_meaning"
+        return Dropped(row, reason, {"neighbour": self.name, "similarity": round(self.similarity, 4)})
 
 
 class NoveltyIndex:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sftmill.core import Desk, Drop, Dropped, Pool, Reply, RoundStep, Row, Sampling, asked, question, turns
 from sftmill.errors import RecipeError
-from sftmill.steps.instruct.glossary import load_glossary, meanings, named_in, read_glossary
+from sftmill.steps.instruct.glossary import glossary_problems, load_glossary, meanings, named_in
 from sftmill.steps.instruct.novelty.novelty import NoveltyIndex
 from sftmill.steps.instruct.required_form import Form, says_form, with_wish
 from sftmill.steps.instruct.self_instruct.bootstrap import (
@@ -138,14 +138,7 @@ class SelfInstruct(RoundStep):
 
     def problems(self) -> list[str]:
         """Return why the glossary cannot be used, if so."""
-        if self.glossary is None:
-            return []
-        try:
-            found = read_glossary(self.glossary)
-        except (OSError, ValueError) as problem:
-            why = problem.strerror if isinstance(problem, OSError) else problem
-            return [f"glossary: {str(self.glossary)!r} cannot be read ({why}); correct the file, or its path here"]
-        return [] if found else [f"glossary: {str(self.glossary)!r} holds no term; write one a line, or leave it out"]
+        return glossary_problems(self.glossary)
 
     def target_rows(self) -> int:
         """Return how many instructions are to be made."""
@@ -308,9 +301,7 @@ class SelfInstruct(RoundStep):
             elif len(pool) - memory.number + len(admitted) >= self.target:
                 dropped.append(Dropped(row, "target_reached"))
             elif clash := memory.index.clash(text := question(row), vector):
-                reason = "similar_wording" if clash.kind == "lexical" else "similar_meaning"
-                facts = {"neighbour": clash.name, "similarity": round(clash.similarity, 4)}
-                dropped.append(Dropped(row, reason, facts))
+                dropped.append(clash.dropped(row))
             else:
                 memory.index.add(row["id"], text, vector)
                 admitted.append(row)
