@@ -219,10 +219,7 @@ class Evolve(RoundStep):
             if key in memory.keys:
                 dropped.append(Dropped(row, "duplicate"))
             elif clash:
-                reason = "similar_wording" if clash.kind == "lexical" else "similar_meaning"
-                dropped.append(
-                    Dropped(row, reason, {"neighbour": clash.name, "similarity": round(clash.similarity, 4)})
-                )
+                dropped.append(clash.dropped(row))
             else:
                 memory.keys.add(key)
                 memory.line_of[row["id"]] = line
