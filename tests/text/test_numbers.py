@@ -239,3 +239,8 @@ def test_time_grows_with_the_length_only(piece):
         began = time.process_time()
         reader(text * 8)
         assert time.process_time() - began < max(40 * small, 1.0), reader.__name__
+
+
+def test_a_bare_ten_behind_a_zero_is_one_ten():
+    assert chinese_value("七万零十") == 70010
+    assert chinese_value("三千零一十") == 3010

@@ -73,7 +73,8 @@ def _chinese_integer(body: str) -> int | None:
                 return None
             if power >= last:
                 return None
-            section += (1 if digit is None else digit) * power
+            # a bare 十 is one ten, also behind 零: 七万零十
+            section += (digit or 1 if power == 10 else 1 if digit is None else digit) * power
             digit, last = None, power
     if digit:
         section += digit if zero or last > 10**9 else digit * max(last // 10, 1)  # 一百二 = 120
