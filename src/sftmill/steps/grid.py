@@ -44,7 +44,7 @@ class Cell(NamedTuple):
 class Quota(BaseModel):
     """How many instructions a cell should get, and examples of what is asked there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     topic: str
     task_type: str
@@ -62,7 +62,7 @@ class Quota(BaseModel):
 class Grid(BaseModel):
     """Topics, task types, difficulties and forms, and the number of instructions wanted in each cell."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     topics: tuple[str, ...] = Field(min_length=1)
     task_types: tuple[str, ...] = Field(min_length=1)

@@ -53,7 +53,7 @@ class Computed(Shape):
 class Template(BaseModel):
     """One template: what is asked, what may stand in its slots, and how the answer follows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(pattern=r"^[^\W\d]\w{0,79}$")
     lang: Lang | None = None

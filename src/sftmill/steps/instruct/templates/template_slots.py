@@ -28,7 +28,7 @@ class Written(NamedTuple):
 class Shape(BaseModel):
     """How a value is written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     type: SlotType = "decimal"
     unit: str = Field("", max_length=40)
