@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
-from sftmill.steps.curate.wording import asked_for
+from sftmill.steps.curate.grounding.wording import asked_for
 from sftmill.text import content_hash, numbers, same_value, sentences
 
 Pair = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Fits the constants of `sftmill/steps/curate/calibration.py` and prints them.
+"""Fits the constants of `sftmill/steps/curate/grounding/calibration.py` and prints them.
 
     python bench/fit_grounded.py
 
@@ -11,8 +11,8 @@ from common import CannotMeasure
 from corruptions import Pair, half, pairs
 from grounded_bars import published, questions, row_of
 from sftmill.core import Drop
-from sftmill.steps.curate.calibration import WEIGHTS
-from sftmill.steps.curate.grounded import examine
+from sftmill.steps.curate.grounding.calibration import WEIGHTS
+from sftmill.steps.curate.grounding.grounded import examine
 
 RIDGE = 1.0
 

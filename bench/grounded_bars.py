@@ -17,7 +17,7 @@ from typing import Any
 from common import REPOSITORY, CannotMeasure, Result, finish, machine, parser
 from corruptions import Pair, half, pairs
 from sftmill.core import Drop
-from sftmill.steps.curate.grounded import Grounded
+from sftmill.steps.curate.grounding.grounded import Grounded
 
 DATA = REPOSITORY.parent / "shared" / "data" / "qa"
 LEAST_AUC = 0.92

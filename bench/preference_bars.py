@@ -14,11 +14,11 @@ import numpy as np
 from common import Result, say
 from sftmill.core import Drop, Reply, answer, asked, question
 from sftmill.models.prompt import Prompts
-from sftmill.steps.respond.bradley_terry import ELO, NoFiniteStrength, fit_strengths, game_votes
-from sftmill.steps.respond.feedback import Feedback
-from sftmill.steps.respond.feedback_form import parse_best
-from sftmill.steps.respond.feedback_rows import win_rates
-from sftmill.steps.respond.tournament import DESIGNS
+from sftmill.steps.respond.feedback.feedback import Feedback
+from sftmill.steps.respond.feedback.feedback_form import parse_best
+from sftmill.steps.respond.feedback.feedback_rows import win_rates
+from sftmill.steps.respond.prefer.bradley_terry import ELO, NoFiniteStrength, fit_strengths, game_votes
+from sftmill.steps.respond.prefer.tournament import DESIGNS
 from sftmill.train.logits import contrast, proxy_tune, realign, softmax
 
 CANDIDATES, FLIPS = 8, 0.2

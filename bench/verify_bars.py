@@ -20,7 +20,7 @@ from typing import Any
 
 from common import REPOSITORY, CannotMeasure, Result
 from sftmill.sandbox import Limits, Sandbox, SandboxUnavailable
-from sftmill.steps.respond.verify_math import verify_math
+from sftmill.steps.respond.verify.verify_math import verify_math
 
 DATA = REPOSITORY.parent / "shared" / "data" / "judge"
 LEAST_ACCURACY = 0.995

@@ -45,7 +45,7 @@ def coverage(
     from sftmill.coverage.measure import measure_coverage
     from sftmill.coverage.show import coverage_text
     from sftmill.coverage.write import write_figure, write_json, write_quotas
-    from sftmill.steps.curate.coverage import Rule
+    from sftmill.steps.curate.coverage.coverage import Rule
     from sftmill.steps.grid import read_grid
 
     kinds = read_kinds(demand)

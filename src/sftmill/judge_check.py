@@ -19,8 +19,8 @@ from sftmill.models.ledger import Ledger
 from sftmill.models.prompt import Prompts
 from sftmill.recipe import Recipe
 from sftmill.run import run_loop
-from sftmill.steps.respond.judge import Judge
-from sftmill.steps.respond.judge_pairs import JudgePairs
+from sftmill.steps.respond.judge.judge import Judge
+from sftmill.steps.respond.judge.judge_pairs import JudgePairs
 from sftmill.text import content_hash, detect_lang
 
 AT_ONCE = 64

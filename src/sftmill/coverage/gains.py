@@ -7,8 +7,8 @@ from typing import Any
 
 from sftmill.core import Row
 from sftmill.steps import STEPS
-from sftmill.steps.curate.coverage import CoverageMap
-from sftmill.steps.curate.demand import text_of
+from sftmill.steps.curate.coverage.coverage import CoverageMap
+from sftmill.steps.curate.coverage.demand import text_of
 from sftmill.steps.grid import Cell
 from sftmill.text import normalise
 

@@ -12,8 +12,8 @@ from sftmill.core import Row
 from sftmill.coverage.gains import Gain, Group, measure_gains
 from sftmill.errors import RunError
 from sftmill.flow.shards import read_table, shard_files, without_empty
-from sftmill.steps.curate.coverage import CoverageMap, Rule, map_coverage
-from sftmill.steps.curate.demand import Tally
+from sftmill.steps.curate.coverage.coverage import CoverageMap, Rule, map_coverage
+from sftmill.steps.curate.coverage.demand import Tally
 from sftmill.steps.grid import Grid
 
 POOL = "pool"

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from sftmill.coverage.gains import Gain
 from sftmill.coverage.measure import Measured
-from sftmill.steps.curate.coverage import AXES, CellMap, CoverageMap, Margin, outside_words
-from sftmill.steps.curate.demand import Tally
+from sftmill.steps.curate.coverage.coverage import AXES, CellMap, CoverageMap, Margin, outside_words
+from sftmill.steps.curate.coverage.demand import Tally
 from sftmill.steps.grid import Cell
 
 MOST_TOPICS, MOST_HOLES, MOST_NAMES = 40, 20, 12

@@ -6,7 +6,7 @@ import orjson
 
 from sftmill.coverage.measure import Measured
 from sftmill.flow.shards import write_atomically
-from sftmill.steps.curate.quotas import fill_quotas, needed, quota_text
+from sftmill.steps.curate.coverage.quotas import fill_quotas, needed, quota_text
 
 
 def write_json(measured: Measured, path: Path) -> str:
@@ -17,7 +17,7 @@ def write_json(measured: Measured, path: Path) -> str:
 
 def write_figure(measured: Measured, path: Path) -> str:
     """Draw the map, in Chinese where its topics are Chinese; return what to tell."""
-    from sftmill.steps.curate.coverage_figure import coverage_figure
+    from sftmill.steps.curate.coverage.coverage_figure import coverage_figure
     from sftmill.text import detect_lang
 
     lang = detect_lang(" ".join(measured.map.grid.topics))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.curate.arithmetic import recompute
+from sftmill.steps.curate.grounding.arithmetic import recompute
 from sftmill.text import numbers
 
 

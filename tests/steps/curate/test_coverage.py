@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.curate.coverage import Rule, map_coverage, outside_words
-from sftmill.steps.curate.coverage_figure import coverage_figure
-from sftmill.steps.curate.demand import Tally
-from sftmill.steps.curate.quotas import fill_quotas, level, needed, quota_text
-from sftmill.steps.curate.shortage import chance_of_so_few, least_chance, proved, regularised_beta
-from sftmill.steps.curate.uncovered import measure_nearness
+from sftmill.steps.curate.coverage.coverage import Rule, map_coverage, outside_words
+from sftmill.steps.curate.coverage.coverage_figure import coverage_figure
+from sftmill.steps.curate.coverage.demand import Tally
+from sftmill.steps.curate.coverage.quotas import fill_quotas, level, needed, quota_text
+from sftmill.steps.curate.coverage.shortage import chance_of_so_few, least_chance, proved, regularised_beta
+from sftmill.steps.curate.coverage.uncovered import measure_nearness
 from sftmill.steps.grid import Cell, Grid, read_grid
 
 TOPICS = {

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sftmill.core import Drop
-from sftmill.steps.curate.format_filter import FormatFilter
-from sftmill.steps.curate.language_filter import LanguageFilter
-from sftmill.steps.curate.length_filter import LengthFilter
-from sftmill.steps.curate.refusal_filter import RefusalFilter
-from sftmill.steps.curate.repetition import duplicate_ngram_share, duplicate_share, loop_at_end, top_ngram_share
-from sftmill.steps.curate.repetition_filter import RepetitionFilter
+from sftmill.steps.curate.filters.format_filter import FormatFilter
+from sftmill.steps.curate.filters.language_filter import LanguageFilter
+from sftmill.steps.curate.filters.length_filter import LengthFilter
+from sftmill.steps.curate.filters.refusal_filter import RefusalFilter
+from sftmill.steps.curate.filters.repetition import duplicate_ngram_share, duplicate_share, loop_at_end, top_ngram_share
+from sftmill.steps.curate.filters.repetition_filter import RepetitionFilter
 
 
 def sample(asked, said, lang="zh"):

@@ -8,10 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sftmill.core import Drop, answer
-from sftmill.steps.curate.contradiction import foreign_numbers, negation_differs
-from sftmill.steps.curate.grounded import Grounded
-from sftmill.steps.curate.quoting import own_words
-from sftmill.steps.curate.wording import answers_kind, asked_for, is_refusal, strip_lead
+from sftmill.steps.curate.grounding.contradiction import foreign_numbers, negation_differs
+from sftmill.steps.curate.grounding.grounded import Grounded
+from sftmill.steps.curate.grounding.quoting import own_words
+from sftmill.steps.curate.grounding.wording import answers_kind, asked_for, is_refusal, strip_lead
 from sftmill.text import deixis, normalise, sentences, tokens
 
 PAIRS = Path(__file__).resolve().parents[3] / "../shared/data/qa/faithfulness_pairs.jsonl"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sftmill.steps.curate.framing import strip_frame
+from sftmill.steps.curate.grounding.framing import strip_frame
 
 
 @pytest.mark.parametrize(

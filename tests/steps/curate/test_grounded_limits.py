@@ -2,9 +2,9 @@
 
 import pytest
 
-from sftmill.steps.curate.contradiction import foreign_numbers, opposite_word, repaired
-from sftmill.steps.curate.evidence import Source
-from sftmill.steps.curate.limits import limit_differs, mixed_up
+from sftmill.steps.curate.grounding.contradiction import foreign_numbers, opposite_word, repaired
+from sftmill.steps.curate.grounding.evidence import Source
+from sftmill.steps.curate.grounding.limits import limit_differs, mixed_up
 
 
 def turned(answer, passage, asked=""):

@@ -3,7 +3,7 @@
 import pytest
 
 from sftmill.core import Drop
-from sftmill.steps.curate.grounded import Grounded
+from sftmill.steps.curate.grounding.grounded import Grounded
 
 # passage, question, faithful, number changed, negated, entity swapped, unsupported addition
 ZH = [

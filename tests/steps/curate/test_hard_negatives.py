@@ -7,7 +7,7 @@ import pytest
 
 from sftmill.core import Dropped
 from sftmill.errors import RecipeError
-from sftmill.steps.curate.hard_negatives import HardNegatives
+from sftmill.steps.curate.near.hard_negatives import HardNegatives
 
 VECTORS = {"问甲": 0, "问乙": 90, "甲文": 20, "近甲": 30, "远甲": 60, "乙文": 88, "太近": 5, "含答案四十二": 35}
 """Angles of the texts in degrees: the smaller the difference, the more alike."""

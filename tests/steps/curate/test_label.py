@@ -13,8 +13,8 @@ from sftmill.models.structured import parse, response_format
 from sftmill.plan import make_plan
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.curate.label import Label
-from sftmill.steps.curate.label_form import columns_of, passage_schema, question_schema
+from sftmill.steps.curate.labelling.label import Label
+from sftmill.steps.curate.labelling.label_form import columns_of, passage_schema, question_schema
 from sftmill.steps.grid import Grid
 from sftmill.steps.instruct.controlled.blind_label import OUTSIDE
 

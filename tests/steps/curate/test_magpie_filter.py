@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.core import Drop, Dropped, answered, asked
-from sftmill.steps.curate import magpie_select
-from sftmill.steps.curate.difficulties import difficulty_rank
-from sftmill.steps.curate.magpie_filter import MagpieFilter
-from sftmill.steps.curate.magpie_select import MagpieSelect
+from sftmill.steps.curate.magpie import magpie_select
+from sftmill.steps.curate.magpie.difficulties import difficulty_rank
+from sftmill.steps.curate.magpie.magpie_filter import MagpieFilter
+from sftmill.steps.curate.magpie.magpie_select import MagpieSelect
 
 
 class FakeShards:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sftmill.core import asked
 from sftmill.errors import RecipeError
 from sftmill.models.scripted import embed
-from sftmill.steps.curate import nearest
-from sftmill.steps.curate.nearest import find_nearest
-from sftmill.steps.curate.neighbours import Neighbours
+from sftmill.steps.curate.near import nearest
+from sftmill.steps.curate.near.nearest import find_nearest
+from sftmill.steps.curate.near.neighbours import Neighbours
 from sftmill.steps.curate.user_text import user_text
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from sftmill.core import Dropped
-from sftmill.steps.curate.passage_noise import PassageNoise
+from sftmill.steps.curate.filters.passage_noise import PassageNoise
 
 
 class FakeShards:
@@ -74,6 +74,6 @@ def test_drops_say_how_many_pairs_failed():
 
 
 def test_the_default_threshold_is_that_of_grounded():
-    from sftmill.steps.curate.grounded import Grounded
+    from sftmill.steps.curate.grounding.grounded import Grounded
 
     assert PassageNoise().threshold == Grounded().threshold

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.curate.question_entities import foreign_entities
+from sftmill.steps.curate.filters.question_entities import foreign_entities
 
 ZH = (
     "云汐机械厂在成都市生产的设备 QK-900 功率为 5 千瓦，合格率不低于百分之九十五，2021 年列入《塔拉仪器名录》。"

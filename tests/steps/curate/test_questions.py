@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.core import Drop
-from sftmill.steps.curate.questions import Questions
+from sftmill.steps.curate.filters.questions import Questions
 
 PASSAGE_ZH = "Transformer 模型的核心是自注意力机制。空腹血糖应控制在 4.4 到 7.0 mmol/L。监护人被指定后，不得擅自变更。"
 PASSAGE_EN = "The battery room is kept at 15 to 25 degrees. Why do batteries age? Heat shortens their life by half."

@@ -12,7 +12,7 @@ from sftmill.models.scripted import ScriptedProvider
 from sftmill.models.structured import parse, response_format
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.curate.tag_instructions import SCHEMAS, TagInstructions, shortened
+from sftmill.steps.curate.labelling.tag_instructions import SCHEMAS, TagInstructions, shortened
 
 TEXT = {"zh": "水库为什么要在汛期前放水？", "en": "Why is water released from a reservoir before the flood season?"}
 TAGS = {

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sftmill.core import Drop
-from sftmill.steps.curate.word_filter import WordFilter
-from sftmill.steps.curate.word_list import WordList, read_words
+from sftmill.steps.curate.filters.word_filter import WordFilter
+from sftmill.steps.curate.filters.word_list import WordList, read_words
 
 
 @pytest.fixture

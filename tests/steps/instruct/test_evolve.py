@@ -13,7 +13,7 @@ from sftmill.models.prompt import Prompts
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.curate.difficulties import difficulty_by_round
+from sftmill.steps.curate.magpie.difficulties import difficulty_by_round
 from sftmill.steps.instruct.evolve.evolve import Evolve
 
 SEEDS = {

@@ -7,8 +7,8 @@ import pytest
 
 from sftmill.core import Drop, Reply, answer, asked, question
 from sftmill.models.prompt import Prompts
-from sftmill.steps.curate.grounded import Grounded
-from sftmill.steps.curate.questions import Questions
+from sftmill.steps.curate.filters.questions import Questions
+from sftmill.steps.curate.grounding.grounded import Grounded
 from sftmill.steps.instruct.selfqa.answer_form import UNANSWERABLE, wanted_length
 from sftmill.steps.instruct.selfqa.question_list import piece_of, question_list, tidy
 from sftmill.steps.instruct.selfqa.selfqa_answers import QuotedAnswer, SelfQAAnswers

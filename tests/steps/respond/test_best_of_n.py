@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from judging import ScriptedDesk, run
 from sftmill.core import Reply, answer, asked
-from sftmill.steps.respond.best_of import distinct, kl_bound, length_ratio, pick
-from sftmill.steps.respond.best_of_n import BestOfN
-from sftmill.steps.respond.judge_yes import read_chance
+from sftmill.steps.respond.choose.best_of import distinct, kl_bound, length_ratio, pick
+from sftmill.steps.respond.choose.best_of_n import BestOfN
+from sftmill.steps.respond.judge.yes import read_chance
 
 CRITERIA = ("correctness", "instruction", "completeness", "clarity", "honesty")
 ROW = {**asked({"id": "1", "lang": "zh"}, "一加一等于几？"), "reasoning": "旧"}
@@ -48,9 +48,9 @@ def asked_of(desk, role):
 @pytest.fixture
 def verifier(monkeypatch):
     """A verifier that passes texts with a 2 in them."""
-    module = ModuleType("sftmill.steps.respond.verification")
+    module = ModuleType("sftmill.steps.respond.verify.verification")
     module.check = lambda kind, row, text: SimpleNamespace(ok="2" in text, why="" if "2" in text else f"no 2 ({kind})")
-    monkeypatch.setitem(sys.modules, "sftmill.steps.respond.verification", module)
+    monkeypatch.setitem(sys.modules, "sftmill.steps.respond.verify.verification", module)
 
 
 TEXTS = ["等于 2。", "等于三，大概。", "一加一等于 2，因为……", "我不知道"]
@@ -130,10 +130,10 @@ def test_what_the_verifier_refuses_cannot_win_and_is_not_judged(verifier):
 
 
 def test_what_the_verifier_cannot_tell_goes_to_the_judge_only_where_it_passes_none(monkeypatch):
-    module = ModuleType("sftmill.steps.respond.verification")
+    module = ModuleType("sftmill.steps.respond.verify.verification")
     told = {"等于 2。": None, "等于三，大概。": False, "一加一等于 2，因为……": None, "我不知道": False}
     module.check = lambda kind, row, text: SimpleNamespace(ok=told[text], why="no reference")
-    monkeypatch.setitem(sys.modules, "sftmill.steps.respond.verification", module)
+    monkeypatch.setitem(sys.modules, "sftmill.steps.respond.verify.verification", module)
     assert answer(best(TEXTS, SCORES, verify="math")[0]) == "一加一等于 2，因为……"
     lost, _ = best(TEXTS, verify="math")
     assert (lost.reason, lost.facts["why"]) == ("none_verified", "no reference")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sftmill.steps.respond.bradley_terry import (
+from sftmill.steps.respond.prefer.bradley_terry import (
     NoFiniteStrength,
     chances_best,
     fit_strengths,

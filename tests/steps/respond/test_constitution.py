@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from judging import run, sample
 from sftmill.core import answer
 from sftmill.errors import RecipeError, Unparsable
-from sftmill.steps.respond.constitution import Constitution
-from sftmill.steps.respond.principles import (
+from sftmill.steps.respond.revise.constitution import Constitution
+from sftmill.steps.respond.revise.principles import (
     constitution_path,
     draw,
     found_by_check,

@@ -6,7 +6,7 @@ import pytest
 
 from sftmill.core import Reply
 from sftmill.errors import Truncated
-from sftmill.steps.respond.draw_candidates import DrawCandidates
+from sftmill.steps.respond.choose.draw_candidates import DrawCandidates
 
 ROW = {
     "lang": "zh",

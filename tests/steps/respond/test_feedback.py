@@ -15,9 +15,9 @@ from sftmill.models.prompt import Prompts
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.respond.feedback import Feedback
-from sftmill.steps.respond.feedback_form import orders, parse_best, query_group, split_of
-from sftmill.steps.respond.feedback_rows import win_rates
+from sftmill.steps.respond.feedback.feedback import Feedback
+from sftmill.steps.respond.feedback.feedback_form import orders, parse_best, query_group, split_of
+from sftmill.steps.respond.feedback.feedback_rows import win_rates
 
 QUESTION = {"zh": "一箱 12 瓶，5 箱几瓶？", "en": "A crate holds 12 bottles. How many are in 5 crates?"}
 STRONG = ["12×5=60，共 60 瓶。", "每箱 12 瓶，答案是 60。"]

@@ -10,9 +10,9 @@ from judging import run, sample
 from sftmill.core import Drop, Reply
 from sftmill.errors import BadRequest, RecipeError, RunStopped
 from sftmill.models.structured import schema_of
-from sftmill.steps.respond.judge import Judge
-from sftmill.steps.respond.judge_grade import expected_points
-from sftmill.steps.respond.judge_rubric import Rubric, grade_form, read_rubric, rubric_path, rubric_problems
+from sftmill.steps.respond.judge.grade import expected_points
+from sftmill.steps.respond.judge.judge import Judge
+from sftmill.steps.respond.judge.rubric import Rubric, grade_form, read_rubric, rubric_path, rubric_problems
 
 GENERAL = ("correctness", "instruction", "completeness", "clarity", "honesty")
 ROW = sample("水在多少度沸腾？", "标准大气压下 100 摄氏度。")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.respond.judge_blind import appeals, blind, harmless, shown
-from sftmill.steps.respond.judge_verdict import parse_verdict
+from sftmill.steps.respond.judge.blind import appeals, blind, harmless, shown
+from sftmill.steps.respond.judge.verdict import parse_verdict
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from judging import run, sample
 from sftmill.core import answer
-from sftmill.steps.respond.judge_pairs import JudgePairs
-from sftmill.steps.respond.judge_seats import two_seats
+from sftmill.steps.respond.judge.judge_pairs import JudgePairs
+from sftmill.steps.respond.judge.seats import two_seats
 
 ROW = sample("为什么天是蓝的？", "因为瑞利散射。", rejected="因为海是蓝的，海水的颜色反射到天上。", reasoning="想")
 

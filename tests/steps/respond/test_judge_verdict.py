@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.respond.judge_verdict import parse_verdict, read_verdict
+from sftmill.steps.respond.judge.verdict import parse_verdict, read_verdict
 
 SAID = {
     "[[A]]": "A>B",

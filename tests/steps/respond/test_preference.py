@@ -12,7 +12,7 @@ from sftmill.models.prompt import Prompts
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.respond.preference import Preference
+from sftmill.steps.respond.prefer.preference import Preference
 
 QUESTION = {"zh": "水在标准大气压下几度沸腾？", "en": "At what temperature does water boil at sea level?"}
 CANDIDATES = ["质量 3", "质量 1", "质量 5", "质量 2", "质量 4"]

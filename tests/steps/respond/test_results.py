@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sftmill.steps.respond.results import find_result, same_result
+from sftmill.steps.respond.verify.results import find_result, same_result
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sftmill.steps.respond.tournament import DESIGNS, expected, swiss
+from sftmill.steps.respond.prefer.tournament import DESIGNS, expected, swiss
 
 
 def play(design, size, judge, seed="", **settings):

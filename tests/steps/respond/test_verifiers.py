@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.respond.verdict import NO_ANSWER, RIGHT
-from sftmill.steps.respond.verification import KINDS, check, own_verifier
-from sftmill.steps.respond.verify_citations import verify_citations
-from sftmill.steps.respond.verify_code import code_of
-from sftmill.steps.respond.verify_form import verify_json, verify_regex
-from sftmill.steps.respond.verify_table import verify_table
-from sftmill.steps.respond.verify_values import verify_dates, verify_units
+from sftmill.steps.respond.verify.verdict import NO_ANSWER, RIGHT
+from sftmill.steps.respond.verify.verification import KINDS, check, own_verifier
+from sftmill.steps.respond.verify.verify_citations import verify_citations
+from sftmill.steps.respond.verify.verify_code import code_of
+from sftmill.steps.respond.verify.verify_form import verify_json, verify_regex
+from sftmill.steps.respond.verify.verify_table import verify_table
+from sftmill.steps.respond.verify.verify_values import verify_dates, verify_units
 
 SCHEMA = json.dumps(
     {

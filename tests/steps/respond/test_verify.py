@@ -6,9 +6,9 @@ import pytest
 
 from sftmill.core import Drop
 from sftmill.sandbox import why_unavailable
-from sftmill.steps.respond import verify_code_step
-from sftmill.steps.respond.verify import Verify
-from sftmill.steps.respond.verify_code_step import VerifyCode
+from sftmill.steps.respond.verify import verify_code_step
+from sftmill.steps.respond.verify.verify import Verify
+from sftmill.steps.respond.verify.verify_code_step import VerifyCode
 
 REASON = why_unavailable()
 needs_sandbox = pytest.mark.skipif(bool(REASON), reason=REASON or "there is a sandbox")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.steps.respond import verify_math as module
-from sftmill.steps.respond.bounded import Bounded, Unfinished
-from sftmill.steps.respond.verdict import NO_ANSWER
-from sftmill.steps.respond.verify_math import verify_math
+from sftmill.steps.respond.verify import verify_math as module
+from sftmill.steps.respond.verify.bounded import Bounded, Unfinished
+from sftmill.steps.respond.verify.verdict import NO_ANSWER
+from sftmill.steps.respond.verify.verify_math import verify_math
 
 RIGHT = [
     (r"$\frac{1}{2}$", "0.5"),

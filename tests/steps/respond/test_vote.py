@@ -11,7 +11,7 @@ from sftmill.models.prompt import Prompts
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.respond.vote import Vote, tally
+from sftmill.steps.respond.verify.vote import Vote, tally
 
 QUESTION = {"zh": "一箱苹果 30 个，五百箱共多少个？", "en": "A box holds 30 apples. How many are in 500 boxes?"}
 

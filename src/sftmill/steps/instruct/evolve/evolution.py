@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeVar
 
-from sftmill.steps.curate.refusal_words import refusal
+from sftmill.steps.curate.filters.refusal_words import refusal
 from sftmill.text import char_ngrams, content_hash, detect_lang, length, normalise, numbers, same_value, tokens
 from sftmill.text.lazy import lazy_pattern
 

@@ -3,8 +3,8 @@
 import re
 
 from sftmill.core import Drop
-from sftmill.steps.curate.languages import language
-from sftmill.steps.curate.repetition import duplicate_share, loop_at_end
+from sftmill.steps.curate.filters.languages import language
+from sftmill.steps.curate.filters.repetition import duplicate_share, loop_at_end
 from sftmill.steps.instruct.magpie.magpie_leaks import find_leak, holds_thought, trailing_mark
 from sftmill.text import char_ngrams, count_cjk, escape_control_tokens, length, normalise, rouge_l, sentences, tokens
 from sftmill.text.lazy import lazy_pattern

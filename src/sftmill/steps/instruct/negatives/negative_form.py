@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, Field
 
-from sftmill.steps.curate.refusal_words import refusal
+from sftmill.steps.curate.filters.refusal_words import refusal
 from sftmill.text import numbers, same_value
 from sftmill.text.answers import exact_match, foreign_values, gives_away
 from sftmill.text.lazy import lazy_pattern

@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sftmill.steps.curate.refusal_words import refusal
-from sftmill.steps.curate.repetition import loop_at_end, top_ngram_share
-from sftmill.steps.curate.word_list import WordList
+from sftmill.steps.curate.filters.refusal_words import refusal
+from sftmill.steps.curate.filters.repetition import loop_at_end, top_ngram_share
+from sftmill.steps.curate.filters.word_list import WordList
 from sftmill.steps.instruct.self_instruct.request import is_request
 from sftmill.text import char_ngrams, detect_lang, length, normalise, tokens
 from sftmill.text.lazy import lazy_pattern

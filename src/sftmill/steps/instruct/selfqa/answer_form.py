@@ -2,9 +2,9 @@
 
 from typing import Literal, NamedTuple
 
-from sftmill.steps.curate.evidence import words_of
-from sftmill.steps.curate.vetoes import adds_nothing
-from sftmill.steps.curate.wording import is_refusal, strip_lead
+from sftmill.steps.curate.grounding.evidence import words_of
+from sftmill.steps.curate.grounding.vetoes import adds_nothing
+from sftmill.steps.curate.grounding.wording import is_refusal, strip_lead
 from sftmill.text import deixis, sentences
 
 UNANSWERABLE = {"zh": "资料未提及", "en": "not in the material"}

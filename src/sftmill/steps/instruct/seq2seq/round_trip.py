@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from sftmill.core import AskStep, Desk, Drop, Row, answer, question, sampling
-from sftmill.steps.curate.contradiction import negations
+from sftmill.steps.curate.grounding.contradiction import negations
 from sftmill.steps.instruct.selfqa.answer_form import is_unanswerable
 from sftmill.text import length
 from sftmill.text.answers import bag_f1, foreign_values, gives_away, same_answer, span_f1

@@ -1,0 +1,1 @@
+"""How rows cover a grid of labels, and what is missing."""

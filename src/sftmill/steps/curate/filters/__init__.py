@@ -1,0 +1,1 @@
+"""Filters that look at one row and need no model."""

@@ -1,0 +1,1 @@
+"""Whether a passage bears an answer out."""

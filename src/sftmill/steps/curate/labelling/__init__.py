@@ -1,0 +1,1 @@
+"""Labels and tags that a model gives to rows."""

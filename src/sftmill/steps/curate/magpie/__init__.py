@@ -1,0 +1,1 @@
+"""Which of Magpie's draws are worth keeping."""

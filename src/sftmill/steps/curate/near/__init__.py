@@ -1,0 +1,1 @@
+"""Rows that lie near each other."""

@@ -1,0 +1,1 @@
+"""Several answers to one prompt, and the one that is kept."""

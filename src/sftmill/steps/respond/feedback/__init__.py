@@ -1,0 +1,1 @@
+"""The judge's feedback as training rows."""

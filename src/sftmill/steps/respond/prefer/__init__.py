@@ -1,0 +1,1 @@
+"""Preferences: comparisons of answers, and what follows from many of them."""

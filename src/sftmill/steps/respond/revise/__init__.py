@@ -1,0 +1,1 @@
+"""Answers criticised by a principle and written again."""

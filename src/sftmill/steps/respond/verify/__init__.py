@@ -1,0 +1,1 @@
+"""Answers checked by rules, programs and votes, without a judge's opinion."""
