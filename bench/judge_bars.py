@@ -5,14 +5,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import REPOSITORY, CannotMeasure, Result, say
+from common import BUILD, REPOSITORY, CannotMeasure, Result, say
 from endpoint import Mock, build_mock
 
 PAIRS = REPOSITORY / "../shared/data/judge/preference_pairs.jsonl"
 MODEL = "qwen2.5-coder-0.5b-instruct"
 """The embedded model: far too small to judge; it shows that the pipeline loses nothing."""
-LIVE = {True: 8, False: 200}
-"""Pairs that it judges, quick and full; two calls each."""
+LIVE = {True: 8, False: None}
+"""Pairs that it judges, quick and full (None = all 1,109); two calls each, hours in all."""
+KEPT = BUILD / "judge_pipeline.sqlite"
+"""Ledger of the full measurement: one that was broken off goes on where it stood."""
 PROMPTS = {True: 60, False: 500}
 DRAWS = 8
 CRITERIA = ("correctness", "instruction", "completeness", "clarity", "honesty")
@@ -26,7 +28,8 @@ def judge_pipeline(quick: bool) -> list[Result]:
     if not PAIRS.is_file():
         raise CannotMeasure(f"{PAIRS}: the labelled pairs are not there")
     with tempfile.TemporaryDirectory() as folder:
-        recipe = load_recipe(write_recipe(Path(folder), {"judge": {"local": MODEL, "timeout": 600}}, []))
+        more = {} if quick else {"ledger": str(KEPT)}
+        recipe = load_recipe(write_recipe(Path(folder), {"judge": {"local": MODEL, "timeout": 3600}}, [], more))
         made = check_judge(
             recipe, PAIRS.resolve(), Path(folder) / "runs" / "judge", limit=LIVE[quick], sensitivity="public"
         )
@@ -94,11 +97,12 @@ def answers(folder: Path) -> int:
     return sum(len(row["candidates"]) for file in shard_files(made) for row in read_rows(file))
 
 
-def write_recipe(folder: Path, models: dict[str, Any], steps: list[Any]) -> Path:
-    """Write a recipe with one stream; without steps it has a sample to stand on."""
+def write_recipe(folder: Path, models: dict[str, Any], steps: list[Any], more: dict[str, Any] | None = None) -> Path:
+    """Write a recipe with one stream, and what else it says; without steps it has a sample to stand on."""
     if not steps:
         (folder / "rows.jsonl").write_text(json.dumps({"question": "?"}))
         steps = [{"samples": {"file": "rows.jsonl"}}]
     path = folder / "recipe.yaml"
-    path.write_text(json.dumps({"name": "bars", "lang": ["zh", "en"], "models": models, "streams": {"s": steps}}))
+    said = {"name": "bars", "lang": ["zh", "en"], "models": models, "streams": {"s": steps}, **(more or {})}
+    path.write_text(json.dumps(said))
     return path

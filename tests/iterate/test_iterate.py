@@ -2,13 +2,12 @@
 
 import json
 import sys
-from itertools import pairwise
 
 import pytest
 
 from sftmill.errors import RecipeError, RunError
 from sftmill.iterate import Command, decide, iterate
-from sftmill.iterate.adoption import Score, distinct_share
+from sftmill.iterate.adoption import Score
 from sftmill.iterate.commands import read_role, read_scores
 from sftmill.models.scripted import ScriptedProvider
 from sftmill.recipe_reader import load_recipe
@@ -154,13 +153,6 @@ def test_a_broken_role_is_named(tmp_path, text):
     (tmp_path / "role.json").write_text(text)
     with pytest.raises(RunError, match=r"role.json"):
         read_role(tmp_path)
-
-
-def test_distinct_2_is_one_without_repetition_and_falls_with_it():
-    assert distinct_share([["a", "b", "c"], ["d", "e"]]) == 1
-    assert distinct_share([["a", "b"], ["a", "b"]]) == 0.5
-    assert distinct_share([]) == 0
-    assert all(a >= b for a, b in pairwise(distinct_share([["a", "b"]] * n) for n in range(1, 5)))
 
 
 def test_a_line_is_read_as_words_without_a_shell():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.report.measures import distinct_pairs, entropy, greatest_similarity, mean, percentile, rises
+from sftmill.report.measures import entropy, greatest_similarity, mean, percentile, rises
 from sftmill.text import rouge_l, rouge_tokens
 
 TEXTS = st.lists(st.text(alphabet="甲乙丙丁戊ab ", max_size=14).map(rouge_tokens), max_size=12)
@@ -41,12 +41,6 @@ def test_entropy_counts_bits():
     assert entropy(["写"] * 9) == 0
     assert entropy(list("abcd")) == pytest.approx(2)
     assert entropy(["a", "a", "a", "b"]) == pytest.approx(-(0.75 * math.log2(0.75) + 0.25 * math.log2(0.25)))
-
-
-def test_distinct_pairs_is_the_share_of_different_ones():
-    assert distinct_pairs([]) == 0
-    assert distinct_pairs([list("abc"), list("abd")]) == pytest.approx(3 / 4)
-    assert distinct_pairs([list("ab")] * 5) == pytest.approx(1 / 5)
 
 
 def test_mean_and_percentile():

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf, sqrt
 
 from sftmill.errors import RunError
@@ -75,9 +74,3 @@ def standard_error(values: Sequence[float]) -> float:
         return inf
     middle = mean(values)
     return sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1) / len(values))
-
-
-def distinct_share(texts: Sequence[Sequence[str]]) -> float:
-    """Return the share of distinct 2-grams among all 2-grams of tokenised texts (distinct-2), 0 of nothing."""
-    pairs = [pair for tokens in texts for pair in pairwise(tokens)]
-    return len(set(pairs)) / len(pairs) if pairs else 0.0

@@ -10,13 +10,14 @@ import orjson
 from sftmill.core import Row, answer, question, turns
 from sftmill.errors import RecipeError, RunError
 from sftmill.flow.shards import write_atomically
-from sftmill.iterate.adoption import LEAST_KEPT, Adoption, Score, decide, distinct_share
+from sftmill.iterate.adoption import LEAST_KEPT, Adoption, Score, decide
 from sftmill.iterate.commands import Command, read_role, read_scores
 from sftmill.models.settings import ModelSettings
 from sftmill.recipe import Recipe
 from sftmill.run import Watcher, run_recipe
 from sftmill.run_directory import RunDirectory, last_rows
 from sftmill.text import content_hash, normalise, tokens
+from sftmill.text.diversity import distinct_pairs
 
 STATE = "iterate.json"
 
@@ -127,14 +128,14 @@ class _Work:
         adoption = decide(self.scores, scores)
         if adoption.adopted:
             self.generator, self.scores = tuned, scores
-        distinct = distinct_share([tokens(text) for text in questions])
+        distinct = distinct_pairs([tokens(text) for text in questions])
         return Round(number, generator, len(questions), distinct, self._collapses(questions), adoption, tuned)
 
     def _collapses(self, questions: list[str]) -> bool:
         """Tell whether questions are much more alike than as many of the first round's."""
         self.first = self.first or questions
         size = min(len(self.first), len(questions))
-        first, now = (distinct_share([tokens(text) for text in some[:size]]) for some in (self.first, questions))
+        first, now = (distinct_pairs([tokens(text) for text in some[:size]]) for some in (self.first, questions))
         return now < LEAST_KEPT * first
 
     def _collect(self, recipe: Recipe, folder: Path) -> list[str]:

@@ -14,10 +14,11 @@ from sftmill.core import Row, question
 from sftmill.flow.shards import shard_files
 from sftmill.report.facts import Facts, Stage, sources
 from sftmill.report.lineage import survivors
-from sftmill.report.measures import distinct_pairs, entropy, greatest_similarity, mean, percentile, rises
+from sftmill.report.measures import entropy, greatest_similarity, mean, percentile, rises
 from sftmill.report.reading import has_column, read_columns
 from sftmill.steps import STEPS
 from sftmill.text import rouge_tokens
+from sftmill.text.diversity import distinct_pairs
 from sftmill.text.verb_noun import verb_noun
 
 GROUPS = 12

@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -66,15 +65,6 @@ def entropy(words: Sequence[str]) -> float:
     """Return the entropy of words in bits: 0 where all are the same, log2(n) where n are equally frequent."""
     total = len(words)
     return sum(-n / total * math.log2(n / total) for n in Counter(words).values()) + 0.0 if total else 0.0
-
-
-def distinct_pairs(rows: Sequence[Tokens]) -> float:
-    """Return the share of different ones among all pairs of neighbouring tokens (distinct-2), 0 to 1.
-
-    It falls as a set grows, so that only sets of about one size can be compared.
-    """
-    pairs = [pair for row in rows for pair in pairwise(row)]
-    return len(set(pairs)) / len(pairs) if pairs else 0.0
 
 
 def mean(values: Sequence[float]) -> float:

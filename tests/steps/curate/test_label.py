@@ -16,7 +16,7 @@ from sftmill.run import run_recipe
 from sftmill.steps.curate.labelling.label import Label
 from sftmill.steps.curate.labelling.label_form import columns_of, passage_schema, question_schema
 from sftmill.steps.grid import Grid
-from sftmill.steps.instruct.controlled.blind_label import OUTSIDE
+from sftmill.steps.blind_label import OUTSIDE
 
 GRIDS = {
     "zh": {"topics": ["水库", "船闸"], "task_types": ["解释", "计算"], "difficulties": ["简单", "困难"]},
