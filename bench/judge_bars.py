@@ -17,6 +17,8 @@ KEPT = BUILD / "judge_pipeline.sqlite"
 """Ledger of the full measurement: one that was broken off goes on where it stood."""
 PROMPTS = {True: 60, False: 500}
 DRAWS = 8
+JUDGED = [{"samples": {"file": "rows.jsonl"}}, {"judge_pairs": {"evidence": 40, "max_tokens": 400}}]
+"""Short evidence: on two cores, each token of the 2,218 replies costs a minute."""
 CRITERIA = ("correctness", "instruction", "completeness", "clarity", "honesty")
 
 
@@ -29,7 +31,7 @@ def judge_pipeline(quick: bool) -> list[Result]:
         raise CannotMeasure(f"{PAIRS}: the labelled pairs are not there")
     with tempfile.TemporaryDirectory() as folder:
         more = {} if quick else {"ledger": str(KEPT)}
-        recipe = load_recipe(write_recipe(Path(folder), {"judge": {"local": MODEL, "timeout": 3600}}, [], more))
+        recipe = load_recipe(write_recipe(Path(folder), {"judge": {"local": MODEL, "timeout": 3600}}, JUDGED, more))
         made = check_judge(
             recipe, PAIRS.resolve(), Path(folder) / "runs" / "judge", limit=LIVE[quick], sensitivity="public"
         )
@@ -98,10 +100,7 @@ def answers(folder: Path) -> int:
 
 
 def write_recipe(folder: Path, models: dict[str, Any], steps: list[Any], more: dict[str, Any] | None = None) -> Path:
-    """Write a recipe with one stream, and what else it says; without steps it has a sample to stand on."""
-    if not steps:
-        (folder / "rows.jsonl").write_text(json.dumps({"question": "?"}))
-        steps = [{"samples": {"file": "rows.jsonl"}}]
+    """Write a recipe with one stream, and what else it says."""
     path = folder / "recipe.yaml"
     said = {"name": "bars", "lang": ["zh", "en"], "models": models, "streams": {"s": steps}, **(more or {})}
     path.write_text(json.dumps(said))

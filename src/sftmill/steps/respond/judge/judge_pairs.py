@@ -9,7 +9,7 @@ from pydantic import Field
 from sftmill.core import AskStep, Desk, Drop, Message, Row, answer, answered, question, turns
 from sftmill.steps.respond.judge.blind import appeals, shown
 from sftmill.steps.respond.judge.report import refuse_other_model, report_problems
-from sftmill.steps.respond.judge.seats import Meeting, meet_panel
+from sftmill.steps.respond.judge.seats import EVIDENCE, By, Meeting, meet_panel
 from sftmill.steps.respond.judge.show import MATERIAL, harmless_text, request_turns
 
 
@@ -35,7 +35,7 @@ class JudgePairs(AskStep):
     """Role that judges; best another model than those that answered, for models like their own answers."""
     to_panel: tuple[str, ...] = ()
     """Further roles that judge; the side with more of them wins."""
-    by: Literal["verdict", "scores"] = "verdict"
+    by: By = "verdict"
     """Whether a judge names the better answer, or gives points to both."""
     samples: int = Field(1, ge=1, le=32)
     """Replies in each seat; FairEval draws 3 at temperature 1."""
@@ -51,6 +51,8 @@ class JudgePairs(AskStep):
     """Characters of an answer that are shown."""
     max_tokens: int = Field(1536, ge=64)
     """Tokens of a verdict with its evidence."""
+    evidence: int = Field(EVIDENCE, ge=20, le=2000)
+    """Most characters of the evidence for each answer, and of their comparison; fewer are cheaper."""
     check: Path | None = None
     """Report of `sftmill judge check` on this judge; with one that failed, the recipe does not run."""
 
@@ -95,5 +97,5 @@ class JudgePairs(AskStep):
                 flagged=flagged,
             )
 
-        how = {"samples": self.samples, "temperature": self.temperature, "max_tokens": self.max_tokens}
-        return await meet_panel(desk, self.roles(), seated, first, second, by=self.by, **how)
+        how = self.model_dump(include={"by", "samples", "temperature", "max_tokens", "evidence"})
+        return await meet_panel(desk, self.roles(), seated, first, second, **how)

@@ -7,6 +7,7 @@ and a win counts only where both games agree (Zheng et al. 2023, arXiv 2306.0568
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
@@ -19,26 +20,39 @@ from sftmill.steps.respond.judge.verdict import SHARES, Verdict, read_verdict
 TIE = 0.1
 """Difference of mean scores (1 to 10) up to which two answers are equal (MT-Bench)."""
 
+By = Literal["verdict", "scores"]
 Why = Literal["agree", "tie", "inconsistent", "missing"]
 Seated = Callable[[str, str], list[Message]]
 """Makes the prompt from what sits in seat A and what sits in seat B."""
 
 
-class PairVerdict(BaseModel):
-    """A judge's comparison; what it rests on comes before the verdict."""
-
-    evidence_a: str = Field(json_schema_extra={"maxLength": 400})
-    evidence_b: str = Field(json_schema_extra={"maxLength": 400})
-    comparison: str = Field(json_schema_extra={"maxLength": 400})
-    verdict: Annotated[Verdict, BeforeValidator(read_verdict)]
+EVIDENCE = 400
+"""Characters of evidence for each answer, and of the comparison, unless a step says otherwise."""
 
 
-class PairScores(BaseModel):
-    """A judge's points for two answers, 1 to 10; the evidence comes before them (FairEval, arXiv 2305.17926)."""
+@lru_cache(maxsize=16)
+def pair_form(by: By, longest: int) -> type[BaseModel]:
+    """Return the form of a judge's reply, in which what the verdict rests on comes before it.
 
-    evidence: str = Field(json_schema_extra={"maxLength": 800})
-    score_a: float = Field(ge=1, le=10)
-    score_b: float = Field(ge=1, le=10)
+    By verdict: `evidence_a`, `evidence_b`, `comparison`, `verdict`. By scores: `evidence`, `score_a` and `score_b`, 1 to
+    10 (FairEval, arXiv 2305.17926). A text has at most `longest` characters where the server keeps to a schema.
+    """
+    if by == "scores":
+
+        class PairScores(BaseModel):
+            evidence: str = Field(json_schema_extra={"maxLength": 2 * longest})
+            score_a: float = Field(ge=1, le=10)
+            score_b: float = Field(ge=1, le=10)
+
+        return PairScores
+
+    class PairVerdict(BaseModel):
+        evidence_a: str = Field(json_schema_extra={"maxLength": longest})
+        evidence_b: str = Field(json_schema_extra={"maxLength": longest})
+        comparison: str = Field(json_schema_extra={"maxLength": longest})
+        verdict: Annotated[Verdict, BeforeValidator(read_verdict)]
+
+    return PairVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ def two_seats(first: float | None, second: float | None) -> tuple[float | None, 
 
 async def meet(
     desk: Desk, to: str, seated: Seated, first: str, second: str,
-    *, by: Literal["verdict", "scores"] = "verdict", samples: int = 1, temperature: float = 0.0, max_tokens: int = 1536,
+    *, by: By = "verdict", samples: int = 1, temperature: float = 0.0, max_tokens: int = 1536, evidence: int = EVIDENCE,
 ) -> Meeting:  # fmt: skip
     """Let a judge compare two answers, in both seats, with `samples` replies each.
 
@@ -89,7 +103,7 @@ async def meet(
     answers are exchanged for the second game, not its scores alone, and each answer's mean over all replies of both
     games decides.
     """
-    form = PairVerdict if by == "verdict" else PairScores
+    form = pair_form(by, evidence)
     drawn = Sampling(temperature=temperature, max_tokens=max_tokens)
 
     async def game(a: str, b: str) -> list[Reply] | None:
