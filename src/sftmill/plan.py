@@ -1,13 +1,12 @@
 """Proves, offline and for free, that a recipe can run: columns, prompts, models, budget and who may see what."""
 
+import ast
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -19,12 +18,16 @@ from sftmill.flow.packing import OWN_PREFIX
 from sftmill.flow.select import Select
 from sftmill.flow.shards import BASE_COLUMNS, hash_file
 from sftmill.flow.stage import Stage
+from sftmill.flow.where import Condition
+from sftmill.models import in_process_files
 from sftmill.models.prompt import Prompts
 from sftmill.models.roles import accepts
 from sftmill.models.settings import ModelSettings, Sensitivity
+from sftmill.plan_roles import check_judges, check_role, host
 from sftmill.recipe import Recipe, StepEntry, Stream
 from sftmill.recipe_reader import nearest
 from sftmill.steps import STEPS
+from sftmill.steps.authors import authors
 from sftmill.text import content_hash
 
 MASKING = "personal_data"
@@ -63,6 +66,8 @@ class _Planner:
         """Columns that every row of a stream has at its end; what steps read must be among them."""
         self.possible: dict[str, set[str]] = {}
         """Columns that some rows may have; what is written has room for them."""
+        self.authors: dict[str, frozenset[str]] = {}
+        """Roles that wrote the answers that a stream ends with."""
 
     def plan(self) -> Plan:
         """Check everything; return the plan or raise with all that is wrong."""
@@ -126,8 +131,9 @@ class _Planner:
         )
         if stream.where:
             fingerprint = content_hash(fingerprint, stream.where.text)
-            self._where(stream, columns)
+            self._where(stream, columns, possible)
         stages = []
+        wrote = self._wrote(stream)
         for number, entry in enumerate(entries, 1):
             before = set(possible)
             self._reads(stream, entry, columns)
@@ -135,6 +141,8 @@ class _Planner:
             columns -= set(type(entry.step).removes)
             possible = (possible | columns) - set(type(entry.step).removes)
             self._asks(stream, entry, sensitivity)
+            check_judges(self.recipe, entry, wrote, self.wrong, self.made.warnings.append)
+            wrote = authors(entry.step, wrote)
             for problem in entry.step.problems():
                 self.wrong(entry.line, f"step {entry.name!r}: {problem}")
             fingerprint = content_hash(fingerprint, self._fingerprint(entry))
@@ -152,6 +160,7 @@ class _Planner:
         self.made.stages[stream.name] = stages
         self.columns[stream.name] = columns
         self.possible[stream.name] = possible
+        self.authors[stream.name] = wrote
         self.made.sensitivity[stream.name] = sensitivity
 
     def _broken_stream(self, stream: Stream) -> None:
@@ -159,10 +168,14 @@ class _Planner:
         entries = with_companions(stream.steps, self.recipe.personal_data == "mask")
         _, _, sensitivity = self._start(stream, entries)
         self.made.sensitivity[stream.name] = sensitivity
+        wrote = self._wrote(stream)
         for entry in entries:
             self._asks(stream, entry, sensitivity)
+            check_judges(self.recipe, entry, wrote, self.wrong, self.made.warnings.append)
+            wrote = authors(entry.step, wrote)
             for problem in entry.step.problems():
                 self.wrong(entry.line, f"step {entry.name!r}: {problem}")
+        self.authors[stream.name] = wrote
 
     def _shape(self, stream: Stream, entries: list[StepEntry]) -> None:
         """Check that a stream starts with a source or with other streams, and has no second source."""
@@ -191,12 +204,17 @@ class _Planner:
         own = [getattr(e.step, "sensitivity", "internal") for e in entries if isinstance(e.step, Source)]
         return columns, possible, stricter(*own, *inherited)
 
-    def _where(self, stream: Stream, columns: set[str]) -> None:
-        """Check that a condition's columns are there."""
-        for name in sorted(stream.where.columns - columns - readable_views(columns)):
-            self.wrong(
-                stream.line, f"stream {stream.name!r}: where: column {name!r} is not there{nearest(name, columns)}"
+    def _where(self, stream: Stream, columns: set[str], possible: set[str]) -> None:
+        """Check that a condition's columns are there; what it asks for with missing() only some rows need to have."""
+        there = columns | readable_views(columns)
+        there |= guarded_columns(stream.where) & (possible | readable_views(possible))
+        for name in sorted(stream.where.columns - there):
+            more = (
+                f"; only some of its rows have it: ask missing({name}), too"
+                if name in possible
+                else nearest(name, columns)
             )
+            self.wrong(stream.line, f"stream {stream.name!r}: where: column {name!r} is not there{more}")
 
     def _reads(self, stream: Stream, entry: StepEntry, columns: set[str]) -> None:
         """Check that what a step reads has been written before it."""
@@ -225,6 +243,10 @@ class _Planner:
             self.made.roles.setdefault(role, []).append(f"{stream.name}/{entry.name}")
             self._leak(entry, role, sensitivity)
 
+    def _wrote(self, stream: Stream) -> frozenset[str]:
+        """Return the roles that wrote the answers with which a stream starts."""
+        return frozenset[str]().union(*(self.authors.get(name, ()) for name in stream.sources))
+
     def _leak(self, entry: StepEntry, role: str, sensitivity: Sensitivity) -> None:
         """Check that a role may see what the step would show it."""
         if role in self.recipe.broken_roles:
@@ -240,36 +262,8 @@ class _Planner:
             )
 
     def _role(self, role: str, settings: ModelSettings) -> None:
-        """Check that a role can be reached, as far as can be told offline."""
-        line = self.recipe.model_lines.get(role, 1)
-        ways = [name for name in ("endpoint", "local", "scripted") if getattr(settings, name)]
-        if len(ways) != 1:
-            self.wrong(
-                line,
-                f"models.{role}: needs exactly one of endpoint, local and scripted"
-                + (
-                    f", not {' and '.join(ways)}"
-                    if ways
-                    else "; for the embedded model: local: qwen2.5-coder-0.5b-instruct"
-                ),
-            )
-        for url in settings.endpoint:
-            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-                self.wrong(line, f"models.{role}.endpoint: {url!r} is no URL; write it like http://127.0.0.1:8000/v1")
-        for name in settings.key_env:
-            if not os.environ.get(name):
-                self.wrong(
-                    line, f"models.{role}.key_env: the variable {name} is not set; run `export {name}=...` first"
-                )
-        if settings.on_refusal and settings.on_refusal not in self.recipe.models:
-            self.wrong(
-                line,
-                f"models.{role}.on_refusal: no role {settings.on_refusal!r}{nearest(settings.on_refusal, self.recipe.models)}",
-            )
-        if settings.local:
-            self._local(role, settings.local, line)
-        if settings.scripted and not Path(settings.scripted).is_file():
-            self.wrong(line, f"models.{role}.scripted: {settings.scripted} is not there")
+        """Check a role, and warn of what may surprise."""
+        check_role(self.recipe, role, settings, self.wrong)
         if role in self.made.roles and settings.endpoint and not settings.revision:
             self.made.warnings.append(
                 f"models.{role}: has no `revision`; if the weights behind {host(settings.endpoint[0])} change, "
@@ -277,27 +271,6 @@ class _Planner:
             )
         if role not in self.made.roles and not any(m.on_refusal == role for m in self.recipe.models.values()):
             self.made.warnings.append(f"models.{role}: no step asks this role")
-
-    def _local(self, role: str, name: str, line: int) -> None:
-        """Check that an embedded model is known, and that nobody talks to one that only embeds."""
-        from sftmill.models.embed import EMBEDDERS, REMEDY, find_folder
-        from sftmill.models.model_files import MODELS
-
-        if name in EMBEDDERS:
-            if find_folder(EMBEDDERS[name]) is None:
-                self.wrong(line, f"models.{role}.local: {name} needs a package that is not installed; run: {REMEDY}")
-            for entry in (entry for stream in self.recipe.streams.values() for entry in stream.steps):
-                asking = [k for k in type(entry.step).model_fields if k == "to" or k.startswith("to_")]
-                asking = [k for k in asking if k != "to_embedder" and getattr(entry.step, k) == role]
-                if asking and type(entry.step).prompts:
-                    self.wrong(
-                        entry.line,
-                        f"step {entry.name!r}: `{asking[0]}` names the role {role!r}, whose model {name} turns texts "
-                        "into vectors and cannot answer; name another role",
-                    )
-        elif name not in MODELS and not name.endswith(".gguf"):
-            hint = nearest(name, [*MODELS, *EMBEDDERS])
-            self.wrong(line, f"models.{role}.local: no embedded model is called {name!r}{hint}")
 
     def _budget(self) -> None:
         """Check that a cap in money can be kept."""
@@ -329,6 +302,8 @@ class _Planner:
                 models.append(
                     [settings.model, settings.local, settings.revision, settings.sampling, settings.extra_body]
                 )
+                if settings.transformers:  # the bytes, wherever the folder lies
+                    models[-1].append(in_process_files.model_digest(settings.transformers))
         files = [hash_file(path) if path.is_file() else "missing" for path in entry.step.files()]
         parts = [cls.__qualname__, cls.version, source_digest(cls), entry.settings, prompts, models, files]
         return content_hash(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
@@ -380,27 +355,8 @@ def source_digest(cls: type[Step]) -> str:
     return content_hash(*(part for name in sorted(seen) for part in (name.removeprefix(OWN_PREFIX), seen[name])))
 
 
-def host(url: str) -> str:
-    """Return the host of a URL, for messages."""
-    return urlsplit(url).netloc.rpartition("@")[2] or url
-
-
-def describe(plan: Plan, list_rows: Callable[[Source], int] | None = None) -> dict[str, object]:
-    """Return what a plan says, as plain values: streams, steps with their columns, roles, warnings."""
-    streams = {}
-    for name in plan.order:
-        stream = plan.recipe.streams[name]
-        steps = []
-        for stage in plan.stages[name]:
-            cls = type(stage.step)
-            steps.append(
-                {"step": stage.name, "shape": stage.shape, "reads": list(cls.reads), "writes": list(cls.writes)}
-            )
-        entry: dict[str, object] = {"steps": steps, "sensitivity": plan.sensitivity[name]}
-        if stream.sources:
-            entry["from"] = stream.sources
-        first = plan.stages[name][0].step
-        if list_rows and isinstance(first, Source):
-            entry["source_rows"] = list_rows(first)
-        streams[name] = entry
-    return {"name": plan.recipe.name, "streams": streams, "roles": plan.roles, "warnings": plan.warnings}
+def guarded_columns(where: Condition) -> set[str]:
+    """Return the columns of which a condition itself asks whether a row has them."""
+    asked = (node for node in ast.walk(where.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
+    named = (node.args[0] for node in asked if node.func.id == "missing")
+    return {node.id for node in named if isinstance(node, ast.Name)}

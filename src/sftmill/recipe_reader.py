@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -14,9 +15,11 @@ from sftmill.core import Step
 from sftmill.errors import RecipeError
 from sftmill.flow.packing import load_file
 from sftmill.flow.where import Condition
+from sftmill.models.in_process_files import is_embedded
 from sftmill.models.settings import BudgetSettings, ModelSettings
 from sftmill.recipe import Recipe, RunSettings, StepEntry, Stream
 from sftmill.steps import STEPS
+from sftmill.steps.own_code import Code, names_code
 
 LARGEST_RECIPE = 1 << 20
 """Bytes; a recipe is written by hand, so anything larger is a mistake."""
@@ -192,6 +195,9 @@ class _Reader:
         for role, settings in roles.items():
             if settings.scripted and not Path(settings.scripted).is_absolute():
                 roles[role] = settings.model_copy(update={"scripted": str(self.folder / settings.scripted)})
+            if settings.transformers and not is_embedded(settings.transformers):
+                folder = str(self.folder / Path(settings.transformers).expanduser())
+                roles[role] = settings.model_copy(update={"transformers": folder})
         return roles
 
     def _model(self, cls: type[BaseModel], mapping: CommentedMap, key: str, what: str = "") -> Any:
@@ -328,6 +334,15 @@ class _Reader:
         for key, info in cls.model_fields.items():
             if info.annotation in (Path, Path | None) and isinstance(values.get(key), str):
                 values[key] = self.folder / values[key]
+            if is_code(info) and names_code(values.get(key)):
+                if not self.allow_code:
+                    number = line_of(settings, key)
+                    self.wrong(
+                        number,
+                        f"step {name!r}: {key}: {values[key]!r} runs the code in that file; read it, then add --allow-code",
+                    )
+                    return None
+                values[key] = f"{self.folder / values[key]}"
         try:
             step = cls(**values)
         except ValidationError as error:
@@ -335,9 +350,14 @@ class _Reader:
             return None
         dumped = step.model_dump(mode="json")
         for key, info in cls.model_fields.items():
-            if info.annotation in (Path, Path | None) and key in written:
+            if key in written and (info.annotation in (Path, Path | None) or is_code(info)):
                 dumped[key] = written[key]
         return StepEntry(name, step, dumped, line)
+
+
+def is_code(info: FieldInfo) -> bool:
+    """Tell whether a step's setting may name a function in a file of the user's."""
+    return any(isinstance(mark, Code) for mark in info.metadata)
 
 
 def resolve(recipe: Recipe, top: CommentedMap) -> dict[str, Any]:
@@ -357,8 +377,9 @@ def resolve(recipe: Recipe, top: CommentedMap) -> dict[str, Any]:
     written = plain(top.get("models") or {})
     models = {role: settings.model_dump(mode="json") for role, settings in recipe.models.items()}
     for role, settings in models.items():
-        if settings["scripted"]:
-            settings["scripted"] = written[role]["scripted"]
+        for key in ("scripted", "transformers"):
+            if settings[key]:
+                settings[key] = written[role][key]
     return {
         "name": recipe.name,
         "lang": list(recipe.langs),

@@ -1,6 +1,6 @@
 """What people read on a terminal about plans, runs, rows, models and ledgers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,27 @@ def plan_text(plan: Mapping[str, Any]) -> RenderableType:
             table.add_row(step["step"], step["shape"], ", ".join(step["reads"]), ", ".join(step["writes"]))
         start = f" from {', '.join(stream['from'])}" if "from" in stream else ""
         rows = f", {stream['source_rows']:,} source rows" if "source_rows" in stream else ""
-        parts += [Text(f"{name}{start} ({stream['sensitivity']}{rows})", style="bold"), table, Text("")]
+        parts += [Text(f"{name}{start} ({stream['sensitivity']}{rows})", style="bold"), table]
+        parts += [*_demands(stream.get("demands", ()), stream.get("rows_known")), Text("")]
     for role, steps in plan["roles"].items():
         parts.append(Text(f"{role} is asked by {', '.join(steps)}"))
     parts += [Text(f"warning: {warning}", style="yellow") for warning in plan["warnings"]]
     parts.append(Text("the plan holds", style="green"))
     return Group(*parts)
+
+
+def _demands(demands: Sequence[Mapping[str, Any]], rows: int | None) -> list[RenderableType]:
+    """Return what steps ask of models, before anything is spent: for a row, and for all that are known of."""
+    lines: list[RenderableType] = []
+    for demand in demands:
+        total = sum(demand["calls"].values())
+        each = ", ".join(f"{role} {number:,}" for role, number in demand["calls"].items())
+        text = f"  {demand['step']}: {demand['note']}"
+        if total:
+            many, what = (rows, "source rows, one row of each") if rows else (1000, "rows")
+            text += f"; replies a row, at most: {each}; with {many:,} {what}: {many * total:,}"
+        lines.append(Text(text, style="cyan"))
+    return lines
 
 
 def manifest_text(manifest: Mapping[str, Any], run_dir: Path) -> RenderableType:

@@ -16,10 +16,13 @@ def examine(recipe: Path | None, changes: list[str] | None = None) -> list[Findi
     if recipe is None:
         return machine()
     from sftmill.doctor.endpoint import endpoints
+    from sftmill.models.embed import EMBEDDERS
     from sftmill.recipe_reader import load_recipe
     from sftmill.run import run_loop
 
     loaded = load_recipe(recipe, changes)
-    local = any(settings.local for settings in loaded.models.values())
-    findings = machine(ledger=loaded.ledger, needs=("local",) if local else ())
+    roles = loaded.models.values()
+    needs = {"embed" if role.local in EMBEDDERS else "local" for role in roles if role.local}
+    needs |= {"train" for role in roles if role.transformers}
+    findings = machine(ledger=loaded.ledger, needs=needs)
     return findings + run_loop(endpoints(loaded.models))

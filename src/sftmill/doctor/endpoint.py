@@ -20,6 +20,7 @@ from sftmill.models import structured
 from sftmill.models.budget import Budget
 from sftmill.models.client import Provider, chat_replies, completion_replies, embedding_vectors
 from sftmill.models.desk import Models
+from sftmill.models.in_process_files import DOES, is_embedded, kind_of
 from sftmill.models.ledger import Ledger
 from sftmill.models.roles import Role, accepts
 from sftmill.models.settings import BudgetSettings, ModelSettings
@@ -60,11 +61,14 @@ async def endpoints(settings: Mapping[str, ModelSettings]) -> list[Finding]:
             try:
                 await models.start()
                 role = models.roles[name]
+                if chosen.transformers:
+                    findings.append(ok(name, f"{role.model} {DOES[kind_of(chosen.transformers)]}, in this process"))
+                    continue
                 findings += await _role(name, role.settings, [lane.provider for lane in role.lanes.lanes], clocks)
             except SftmillError as error:
                 command = "start the server, or correct the recipe"
-                if chosen.local:
-                    command = f"sftmill model fetch {chosen.local}"
+                if chosen.local or is_embedded(chosen.transformers or ""):
+                    command = f"sftmill model fetch {chosen.local or chosen.transformers}"
                 findings.append(missing(name, str(error), "steps that ask this role cannot run", command))
             finally:
                 await models.close()

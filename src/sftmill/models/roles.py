@@ -44,7 +44,7 @@ def accepts(settings: ModelSettings) -> Sensitivity:
     """
     if settings.accept is not None:
         return settings.accept
-    if settings.local or settings.scripted:
+    if settings.local or settings.scripted or settings.transformers:
         return "secret"
     return "internal" if all(is_private(url) for url in settings.endpoint) else "public"
 
@@ -109,7 +109,9 @@ class Role:
 
     def __init__(self, name: str, settings: ModelSettings, providers: Sequence[Provider], clock=time.monotonic):
         if not providers:
-            raise RecipeError(f"role {name!r} has no endpoint; give it `endpoint`, `local` or `scripted`")
+            raise RecipeError(
+                f"role {name!r} has no endpoint; give it `endpoint`, `local`, `transformers` or `scripted`"
+            )
         self.name = name
         self.settings = settings
         self.model = settings.model

@@ -48,6 +48,9 @@ class ModelSettings(BaseModel):
     """Base URLs ending in /v1; several are replicas of the same model."""
     local: str | None = None
     """Name of an embedded model (see `sftmill model list`), served by sftmill itself."""
+    transformers: str | None = None
+    """A model for scores, rewards or classes that runs in this process: a folder in the Hugging Face format, or the
+    name of an embedded model."""
     scripted: str | None = None
     """Path of a file with written answers, for tests and dry runs."""
     key_env: tuple[str, ...] = ()

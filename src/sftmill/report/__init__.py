@@ -20,23 +20,27 @@ def write_report(run_dir: Path, manifest: dict[str, Any]) -> Path:
     the shards alone: the same run gives the same bytes. Large runs are sampled, so that it takes seconds. Raises
     StorageError when the disk refuses.
     """
+    from sftmill.report.choices import choices
     from sftmill.report.facts import gather
     from sftmill.report.generators import generators
     from sftmill.report.page import render
 
     facts = gather(run_dir, manifest)
     path = run_dir / REPORT
-    write_atomically(path, render(facts, generators(run_dir, facts)).encode("utf-8", "replace"))
+    write_atomically(
+        path, render(facts, generators(run_dir, facts), choices(run_dir, facts)).encode("utf-8", "replace")
+    )
     return path
 
 
 def end_with_report(recipe: Recipe, run_dir: Path, manifest: dict[str, Any]) -> Path | None:
     """Write the report of a run that has just ended, if it is worth its second of computing; return its path.
 
-    That is so where instructions were generated, or the run took a minute. A report that cannot be made is noted in
+    That is so where instructions were generated, answers chosen among, or the run took a minute. A report that cannot be made is noted in
     the run's log: the run itself is done.
     """
-    generates = any("method" in type(e.step).writes for stream in recipe.streams.values() for e in stream.steps)
+    entries = [entry for stream in recipe.streams.values() for entry in stream.steps]
+    generates = any({"method", "length_ratio"} & set(type(entry.step).writes) for entry in entries)
     if not generates and manifest["seconds"] < LONG:
         return None
     try:

@@ -23,6 +23,8 @@ class Stage:
     dropped: dict[str, int]
     tokens: int = 0
     rounds: list[dict[str, Any]] = field(default_factory=list)
+    tally: dict[str, int] = field(default_factory=dict)
+    """How often each word stood in the columns that the step tallies, as "column.word"."""
 
     @property
     def step(self) -> str:
@@ -135,6 +137,14 @@ def sources(recipe: dict[str, Any], stream: str) -> list[str]:
     return [*entry.get("from", []), *entry.get("inputs", {}).values()] if isinstance(entry, dict) else []
 
 
+def step_settings(recipe: dict[str, Any], stream: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the steps of a stream as the recipe names them, with their settings; empty where it cannot be told."""
+    entry = recipe.get("streams", {}).get(stream) or (recipe.get("finish") if stream == "finish" else None) or {}
+    steps = entry.get("steps", ()) if isinstance(entry, dict) else entry
+    named = [next(iter(step.items())) for step in steps if isinstance(step, dict) and step]
+    return [(str(name), settings if isinstance(settings, dict) else {}) for name, settings in named]
+
+
 def _streams(manifest: dict[str, Any]) -> dict[str, list[Stage]]:
     streams: dict[str, list[Stage]] = {}
     for name, counts in manifest.get("counts", {}).items():
@@ -150,6 +160,7 @@ def _streams(manifest: dict[str, Any]) -> dict[str, list[Stage]]:
                 dict(counts["dropped"]),
                 counts.get("tokens", 0),
                 list(counts.get("rounds", ())),
+                dict(counts.get("tally", {})),
             )
         )
     return streams

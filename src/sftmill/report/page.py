@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sftmill.report import plots
+from sftmill.report.choices import MOST_LENGTH, MOST_WEAK, Choice, Win
 from sftmill.report.facts import Facts, Role, Stage
 from sftmill.report.generators import COMPARED, FEWEST, Generator
 from sftmill.report.plots import clean
@@ -39,7 +40,7 @@ class Card(NamedTuple):
     more: str = ""
 
 
-def render(facts: Facts, made: Iterable[Generator]) -> str:
+def render(facts: Facts, made: Iterable[Generator], chosen: Iterable[Choice] = ()) -> str:
     """Return the page."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -74,6 +75,7 @@ def render(facts: Facts, made: Iterable[Generator]) -> str:
         each=_each(facts, words),
         generators=[_generator(one, words, f"g{number}") for number, one in enumerate(made)],
         compared=COMPARED,
+        choices=[_choice(one, words) for one in chosen],
     )
 
 
@@ -236,6 +238,40 @@ def _trend(made: Generator, words: Words) -> str:
     first, last = judged[0], judged[-1]
     said = words["trend"]["round" if made.by_round else "part"][made.trend]
     return said.format(first=first.label, last=last.label, a=first.mean, b=last.mean)
+
+
+def _choice(made: Choice, words: Words) -> dict[str, Any]:
+    """Return what the template shows of a step that chooses among answers."""
+    alarms = []
+    if made.weak and made.weak_wins_often:
+        low, high = made.weak.interval
+        sure = words["weak_sure" if low > MOST_WEAK else "weak_unsure"]
+        told = {"share": _share(made.weak.wins, made.weak.of), "most": f"{MOST_WEAK:.0%}"}
+        alarms.append(words["weak_alarm"].format(**told) + sure.format(low=f"{low:.0%}", high=f"{high:.0%}"))
+    if made.ratio is not None and made.prefers_length:
+        alarms.append(words["length_alarm"].format(ratio=f"{made.ratio:.2f}", most=f"{MOST_LENGTH:.2f}"))
+    said = []
+    if made.ratio is not None:
+        said.append(words["length_said"].format(ratio=f"{made.ratio:.2f}", rows=f"{len(made.ratios):,}"))
+    for one in made.held_out:
+        told = {"judges": ", ".join(one.judges), "rows": f"{one.rows:,}", "score": f"{one.score:.2f}"}
+        before = "" if one.chosen_at is None else words["held_out_before"].format(score=f"{one.chosen_at:.2f}")
+        said.append(words["held_out"].format(**told) + before + words["stop"])
+    alarm = "alarm" if made.weak_wins_often else ""
+    return {
+        "name": made.stage.name,
+        "wins": [_win(one, words, alarm) for one in made.wins],
+        "alarms": alarms,
+        "says": said if made.wins or said else [words["no_winners"]],
+    }
+
+
+def _win(one: Win, words: Words, alarm: str) -> Line:
+    low, high = one.interval
+    name = words["win_names"].get(one.source, one.source) + (
+        words["weaker"] if one.weak and one.source != "weak" else ""
+    )
+    return Line([name, f"{one.wins:,}", _share(one.wins, one.of), f"{low:.0%} – {high:.0%}"], alarm if one.weak else "")
 
 
 def _money(sum_: float, facts: Facts) -> str:

@@ -13,10 +13,10 @@ from sftmill.models.structured import parse, response_format
 from sftmill.plan import make_plan
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
+from sftmill.steps.blind_label import OUTSIDE
 from sftmill.steps.curate.labelling.label import Label
 from sftmill.steps.curate.labelling.label_form import columns_of, passage_schema, question_schema
 from sftmill.steps.grid import Grid
-from sftmill.steps.blind_label import OUTSIDE
 
 GRIDS = {
     "zh": {"topics": ["水库", "船闸"], "task_types": ["解释", "计算"], "difficulties": ["简单", "困难"]},

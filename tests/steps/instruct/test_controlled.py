@@ -17,8 +17,8 @@ from sftmill.models.scripted import ScriptedProvider
 from sftmill.plan import make_plan
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
-from sftmill.steps.grid import Cell, Grid
 from sftmill.steps.blind_label import OUTSIDE, label_schema, label_values, labelled_cell
+from sftmill.steps.grid import Cell, Grid
 from sftmill.steps.instruct.controlled.cell_requests import plan_requests, short_cells
 from sftmill.steps.instruct.controlled.controlled import Controlled
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from sftmill.core import Reply, answer
-from sftmill.steps.respond.respond import Respond
+from sftmill.steps.respond.answer.respond import Respond
 
 
 class FakeDesk:

@@ -277,7 +277,7 @@ def test_a_verifier_of_ones_own():
     assert short({}, "abc").ok
     assert short({}, "abcdefg") == (False, "too long")
     assert own_verifier(lambda row, text: None, "mine.py")({}, "").ok is None
-    with pytest.raises(TypeError, match="a verifier returns"):
+    with pytest.raises(TypeError, match="must return True"):
         own_verifier(lambda row, text: "yes", "mine.py")({}, "")
 
 

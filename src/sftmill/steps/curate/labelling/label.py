@@ -8,10 +8,10 @@ from pydantic import Field
 
 from sftmill.core import AskStep, Desk, Drop, Row, sampling
 from sftmill.errors import RecipeError, ReplyUnusable
+from sftmill.steps.blind_label import label_values
 from sftmill.steps.curate.labelling.label_form import columns_of, one_line, own_word, passage_schema, question_schema
 from sftmill.steps.curate.user_text import user_text
 from sftmill.steps.grid import Grid, read_grid
-from sftmill.steps.blind_label import label_values
 from sftmill.text import normalise
 
 

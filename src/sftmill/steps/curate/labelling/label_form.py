@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from sftmill.core import Row
-from sftmill.steps.grid import Grid
 from sftmill.steps.blind_label import AXES, OUTSIDE, asked_axes
+from sftmill.steps.grid import Grid
 from sftmill.text import normalise
 
 LONGEST_ABOUT, LONGEST_ASK = 30, 200

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from sftmill.core import Desk, Drop, Dropped, Pool, RoundStep, Row, asked, question, sampling, turns
 from sftmill.errors import RecipeError, ReplyUnusable, RunError
-from sftmill.steps.grid import Cell, Grid, read_grid
 from sftmill.steps.blind_label import label_schema, label_values, labelled_cell, told_label
+from sftmill.steps.grid import Cell, Grid, read_grid
 from sftmill.steps.instruct.controlled.cell_requests import choose_shown, plan_requests, text_of
 from sftmill.steps.instruct.novelty.novelty import NoveltyIndex
 from sftmill.steps.instruct.self_instruct.instruction_list import one_line

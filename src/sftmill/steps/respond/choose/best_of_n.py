@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 from pydantic import Field
 
-from sftmill.core import AskStep, Desk, Drop, Reply, Row, Sampling, answered, question, turns
+from sftmill.core import AskStep, Demand, Desk, Drop, Reply, Row, Sampling, answered, question, turns
+from sftmill.steps.own_code import Code, code_file, code_problems, names_code
 from sftmill.steps.respond.choose.best_of import distinct, length_ratio, pick, pick_worst, shortest_first
 from sftmill.steps.respond.judge.blind import appeals, shown
 from sftmill.steps.respond.judge.grade import grade_by_panel
@@ -25,6 +26,8 @@ from sftmill.steps.respond.judge.rubric import (
 from sftmill.steps.respond.judge.show import MATERIAL, harmless_text, request_turns
 from sftmill.steps.respond.judge.yes import chance_correct
 
+BEGS = "speaks to its judge"
+"""Why a candidate is refused that asks for a good grade or writes a verdict of its own."""
 FLOOR = 3.0
 """Floor for a judge's score where the recipe names none: the middle of 1 to 5."""
 
@@ -32,7 +35,8 @@ FLOOR = 3.0
 class BestOfN(AskStep):
     """Draws N answers and keeps the best: the verifier's gate first, then a reward model or a judge.
 
-    Answers that differ in nothing but spaces count once. Those that the verifier refuses cannot win; where it cannot tell of any, a judge decides. Scores within
+    Answers that differ in nothing but spaces count once. Those that the verifier refuses cannot win, nor those that
+    speak to their judge ("rate me 10"); where it cannot tell of any, a judge decides. Scores within
     `tie` of each other are equal, and the shorter answer wins. A prompt whose best answer is below the floor goes: the
     best of bad answers is not shipped. Candidates are judged from the shortest to the longest, and no further once
     none that is left can win. `candidates` and `scores` keep all distinct answers (no score: refused or not judged),
@@ -47,6 +51,7 @@ class BestOfN(AskStep):
         "messages", "reasoning", "candidates", "scores", "score", "rejected", "length_ratio", "judgement",
     )  # fmt: skip
     prompts: ClassVar[tuple[str, ...]] = ("grade", "correct")
+    judging: ClassVar[tuple[str, ...]] = ("to_judge", "to_panel", "to_reward")
     prompt_values: ClassVar[tuple[str, ...]] = (
         "criteria", "turns", "candidate", "reference", "material", "flagged",
     )  # fmt: skip
@@ -61,12 +66,15 @@ class BestOfN(AskStep):
     """null leaves it to the server."""
     max_tokens: int = Field(2048, ge=16)
     """Tokens of an answer with its reasoning."""
-    verify: str | None = None
-    """Verifier that an answer must pass, such as math; null = none."""
+    verify: Annotated[str | None, Code()] = None
+    """Verifier that an answer must pass, such as math, or a function of yours, as my_file.py:function (see the step
+    `verify`; it needs --allow-code, runs in the process of the run, and must come to an end); null = none."""
     to_judge: str | None = None
     """Role that grades the answers by the rubric; null = none, so that the shortest verified answer wins."""
     to_panel: tuple[str, ...] = ()
     """Further roles that grade; the mean of all counts."""
+    own_answers: bool = False
+    """Whether a judge may be the model that wrote the answers; models prefer their own."""
     to_reward: str | None = None
     """Role whose endpoint is a reward model, asked instead of a judge; null = none."""
     reward_path: Literal["pooling", "score", "chat"] = "pooling"
@@ -109,20 +117,38 @@ class BestOfN(AskStep):
             found.append("temperature: 0 draws the same answer each time; give 0.5 to 1")
         if self.n > 1 and not (self.verify or self.judges or self.to_reward):
             found.append("nothing chooses among the answers; name `verify`, `to_judge` or `to_reward`")
-        if self.verify:
+        if self.verify and names_code(self.verify):
+            found += code_problems("verify", self.verify, ("row", "text"))
+        elif self.verify:
             from sftmill.steps.respond.verify.verification import KINDS
 
             if self.verify not in KINDS:
-                found.append(f"verify: there is no verifier {self.verify!r}; name one of {', '.join(KINDS)}")
+                kinds = ", ".join(KINDS)
+                found.append(f"verify: there is no verifier {self.verify!r}; name one of {kinds}, or file.py:function")
         if self.judges and self.to_reward:
             found.append("to_reward: both a reward model and a judge would score; keep one")
-        if self.to in self.judges:
-            found.append(f"to_judge: {self.to!r} would grade its own answers; name another role of `models:`")
+        if self.to in self.judges and not self.own_answers:
+            found.append(
+                f"to_judge: {self.to!r} would grade its own answers; name another role of `models:`, or set "
+                "own_answers: true if you want it so"
+            )
         return found
 
+    def demand(self, candidates: int | None = None) -> Demand:
+        """Return the draws, and what judging them takes at most."""
+        chosen = self.n if self.n > 1 else 0
+        calls = {self.to: self.n}
+        for role in (*self.judges, *((self.to_reward,) if self.to_reward else ())):
+            times = self.rationales if role == self.to_reward and self.reward_path == "chat" else 1
+            calls[role] = calls.get(role, 0) + chosen * times
+        judged = "judged by a reward model" if self.to_reward else f"graded by {len(self.judges)}"
+        early = ", fewer where judging can end early" if self.judges and self.stop_early and chosen else ""
+        return Demand(calls, f"{self.n} draws" + (f", each {judged}{early}" if len(calls) > 1 else ""), self.n)
+
     def files(self) -> tuple[Path, ...]:
-        """Return the files of the rubric."""
-        return rubric_files(self.family, self.rubric) if self.judges else ()
+        """Return the files of the rubric, and that of the recipe's own verifier."""
+        own = (code_file(self.verify),) if self.verify and names_code(self.verify) else ()
+        return (*(rubric_files(self.family, self.rubric) if self.judges else ()), *own)
 
     async def row(self, row: Row, desk: Desk) -> Row:
         """Return the row with the best answer."""
@@ -137,6 +163,10 @@ class BestOfN(AskStep):
         texts = [reply.text for reply in replies]
         judged = bool(self.judges or self.to_reward)
         why = await asyncio.to_thread(verify_all, self.verify, row, texts, judged)
+        if judged and self.n > 1:  # one that begs its judge may succeed, and is not to be learnt
+            why = [
+                told or (BEGS if appeals(text, question(row)) else "") for told, text in zip(why, texts, strict=True)
+            ]
         if all(why):
             raise Drop("none_verified", candidates=len(texts), why=why[0])
         scores, said = await self._scores(row, texts, [bool(reason) for reason in why], desk)

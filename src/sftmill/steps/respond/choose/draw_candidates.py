@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from sftmill.core import AskStep, Desk, Row, Sampling, turns
+from sftmill.core import AskStep, Demand, Desk, Row, Sampling, turns
 from sftmill.errors import ReplyUnusable
 
 
@@ -43,6 +43,11 @@ class DrawCandidates(AskStep):
         if self.to_weak == self.to:
             found.append(f"to_weak: {self.to_weak!r} is the strong model's role, too; name another one, or null")
         return found
+
+    def demand(self, candidates: int | None = None) -> Demand:
+        """Return the draws of both models."""
+        calls = {self.to: self.draws} | ({self.to_weak: self.weak_draws} if self.to_weak else {})
+        return Demand(calls, f"{sum(calls.values())} draws", sum(calls.values()))
 
     async def row(self, row: Row, desk: Desk) -> Row:
         """Return the row with its candidates and their sources."""

@@ -5,9 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sftmill.core import AskStep, Desk, Drop, Row, sampling, turns
+from sftmill.core import AskStep, Demand, Desk, Drop, Row, sampling, turns
 from sftmill.errors import ReplyUnusable
 from sftmill.steps.curate.user_text import user_text
+from sftmill.steps.respond.choose.best_of import length_ratio
 from sftmill.steps.respond.feedback.feedback_form import (
     Contender,
     Judgement,
@@ -44,10 +45,11 @@ class Feedback(AskStep):
     may_read: ClassVar[tuple[str, ...]] = ("candidate_sources", "reference", "passage", "cluster")
     writes: ClassVar[tuple[str, ...]] = (
         "messages", "reasoning", "task", "feedback", "query_group", "split", "won_by", "rejected", "masked_spans",
-        "candidates", "candidate_sources", "scores",
+        "candidates", "candidate_sources", "scores", "length_ratio",
     )  # fmt: skip
     tallies: ClassVar[tuple[str, ...]] = ("won_by",)
     prompts: ClassVar[tuple[str, ...]] = ("judge", "judgement", "verdict", "revise", "correct")
+    judging: ClassVar[tuple[str, ...]] = ("to",)
     prompt_values: ClassVar[tuple[str, ...]] = (
         "conversation", "shown", "critiques", "comparison", "best", "answer", "critique", "revision",
     )  # fmt: skip
@@ -82,6 +84,14 @@ class Feedback(AskStep):
             )
         return found
 
+    def demand(self, candidates: int | None = None) -> Demand:
+        """Return both games, each over all candidates at once, and the revision."""
+        calls = {self.to: 2}
+        if self.to_reviser:
+            calls[self.to_reviser] = calls.get(self.to_reviser, 0) + 1
+        shown = f"all {candidates} candidates" if candidates else "all candidates"
+        return Demand(calls, f"2 games over {shown} at once" + (", 1 revision" if self.to_reviser else ""))
+
     async def row(self, row: Row, desk: Desk) -> list[Row]:
         """Return the rows that the judgement of the candidates gives."""
         sources = row.get("candidate_sources")
@@ -101,8 +111,9 @@ class Feedback(AskStep):
             raise Drop("nothing_to_keep", won_by=made.won_by)
         common = {"query_group": group, "split": split_of(group, self.dev, self.test)}
         common |= {"candidates": None, "candidate_sources": None, "scores": None, "reasoning": None}
-        rows = [{**one, **common, "won_by": None} for one in rows]
-        return [{**rows[0], "won_by": [made.won_by]}, *rows[1:]]
+        rows = [{**one, **common, "won_by": None, "length_ratio": None} for one in rows]
+        ratio = length_ratio([one.text for one in field], verdict.best)
+        return [{**rows[0], "won_by": [made.won_by], "length_ratio": ratio}, *rows[1:]]
 
     async def _judge(self, row: Row, field: list[Contender], group: str, desk: Desk) -> Verdict:
         """Ask for both games and return what they came to; raises Drop where that is nothing to learn from."""

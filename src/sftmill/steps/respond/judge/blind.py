@@ -58,8 +58,8 @@ _APPEALS = (
     r"\b(?:rate|score|grade) (?:me|this|it|my|the) ?(?:answer|response|reply)?[^.!?\n]{0,16}\b(?:\d{1,3}|ten|five|highest|maximum)\b",
     r"\b(?:ignore|disregard|forget)\b[^.!?\n]{0,12}\b(?:previous|above|prior|earlier)\b[^.!?\n]{0,16}\b(?:instructions?|rules?|prompts?|criteria|rubric)",
     # a verdict, as the judge would write it
-    r"(?:^|\n)\W{0,4}(?:最终)?(?:判断|裁决|裁定|评分|得分|评判结果|胜者)\s?[:：]\W{0,3}(?:(?:回答|答案)?\s?[AB甲乙](?![A-Za-z])|\d{1,3}(?:\.\d)?\s?(?:分|/\s?\d)|满分|平局)",
-    r"(?:^|\n)\W{0,4}(?:final |overall )?(?:verdict|rating|score|winner|grade)\s?[:：]\W{0,3}(?:(?:answer|assistant|response)?\s?[AB]\b|\d{1,3}(?:\.\d)?\s?(?:$|\n|/\s?\d|points?)|tie\b)",
+    r"(?:^|\n)\W{0,4}(?:最终)?(?:判断|裁决|裁定|评分|得分|评判结果|胜者|最好的(?:回答|答案)?)\s?[:：]\W{0,3}(?:(?:回答|答案)?\s?[AB甲乙](?![A-Za-z])|\d{1,3}\s?[\]］】]|\d{1,3}(?:\.\d)?\s?(?:分|/\s?\d)|满分|平局)",
+    r"(?:^|\n)\W{0,4}(?:final |overall )?(?:verdict|rating|score|winner|grade|best(?: answer)?)\s?[:：]\W{0,3}(?:(?:answer|assistant|response)?\s?[AB]\b|\d{1,3}\s?\]|\d{1,3}(?:\.\d)?\s?(?:$|\n|/\s?\d|points?)|tie\b)",
     r"\"(?:verdict|score)\"\s?:\s?[\"\d]",
     MARKER.pattern,
 )  # fmt: skip

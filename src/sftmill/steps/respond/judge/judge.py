@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from sftmill.core import AskStep, Desk, Drop, Row, answer, question, turns
+from sftmill.core import AskStep, Demand, Desk, Drop, Row, answer, question, turns
 from sftmill.steps.respond.judge.blind import appeals, shown
 from sftmill.steps.respond.judge.grade import grade_by_panel
 from sftmill.steps.respond.judge.report import refuse_other_model, report_problems
@@ -30,6 +30,7 @@ class Judge(AskStep):
     may_read: ClassVar[tuple[str, ...]] = ("reference", *MATERIAL)
     writes: ClassVar[tuple[str, ...]] = ("score", "judgement")
     prompts: ClassVar[tuple[str, ...]] = ("grade",)
+    judging: ClassVar[tuple[str, ...]] = ("to", "to_panel")
     prompt_values: ClassVar[tuple[str, ...]] = (
         "criteria", "turns", "candidate", "reference", "material", "flagged",
     )  # fmt: skip
@@ -38,6 +39,8 @@ class Judge(AskStep):
     """Role that judges; best another model than the one that answered, for models like their own answers."""
     to_panel: tuple[str, ...] = ()
     """Further roles that judge; `score` is the mean of all, and empty where more than half give none."""
+    own_answers: bool = False
+    """Whether a judge may be the model that wrote the answers; models prefer their own."""
     family: Family = "general"
     """Packaged rubric: general, math (one right result), summary (measured by a text), or domain_qa (of a trade)."""
     rubric: Path | None = None
@@ -62,6 +65,10 @@ class Judge(AskStep):
     def problems(self) -> list[str]:
         """Return what is wrong with the rubric's files and the report on the judge."""
         return rubric_problems(self.family, self.rubric) + report_problems(self.check, self.roles())
+
+    def demand(self, candidates: int | None = None) -> Demand:
+        """Return that each judge grades the answer once."""
+        return Demand(dict.fromkeys(self.roles(), 1), "a grade of each judge")
 
     def files(self) -> tuple[Path, ...]:
         """Return the files of the rubric."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from sftmill.core import AskStep, Desk, Drop, Message, Row, answer, answered, question, turns
+from sftmill.core import AskStep, Demand, Desk, Drop, Message, Row, answer, answered, question, turns
 from sftmill.steps.respond.judge.blind import appeals, shown
 from sftmill.steps.respond.judge.report import refuse_other_model, report_problems
 from sftmill.steps.respond.judge.seats import EVIDENCE, By, Meeting, meet_panel
@@ -22,19 +22,22 @@ class JudgePairs(AskStep):
     the means decide (FairEval, arXiv 2305.17926, with the answers really exchanged). Use it on pairs that came from
     elsewhere, such as a DPO set, to keep those that a second judge sees the same way. What was said is in
     `judgement`.
-    Drops: `inconsistent`, `tie`, `lost`, `no_verdict`, `no_pair`.
+    Drops: `inconsistent`, `tie`, `lost`, `speaks_to_judge` (the winner asks for a good grade), `no_verdict`, `no_pair`.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("messages", "rejected")
     may_read: ClassVar[tuple[str, ...]] = ("reference", *MATERIAL)
     writes: ClassVar[tuple[str, ...]] = ("messages", "reasoning", "rejected", "score", "judgement")
     prompts: ClassVar[tuple[str, ...]] = ("verdict", "scores")
+    judging: ClassVar[tuple[str, ...]] = ("to", "to_panel")
     prompt_values: ClassVar[tuple[str, ...]] = ("turns", "seat_a", "seat_b", "reference", "material", "flagged")
 
     to: str = "judge"
     """Role that judges; best another model than those that answered, for models like their own answers."""
     to_panel: tuple[str, ...] = ()
     """Further roles that judge; the side with more of them wins."""
+    own_answers: bool = False
+    """Whether a judge may be the model that wrote the answers; models prefer their own."""
     by: By = "verdict"
     """Whether a judge names the better answer, or gives points to both."""
     samples: int = Field(1, ge=1, le=32)
@@ -61,6 +64,13 @@ class JudgePairs(AskStep):
         same = ["temperature: 0 gives the same reply each time; with `samples` above 1 give 1"]
         return (same if self.samples > 1 and not self.temperature else []) + report_problems(self.check, self.roles())
 
+    def demand(self, candidates: int | None = None) -> Demand:
+        """Return that each judge plays both seats."""
+        judges = self.roles()
+        replies = f" x {self.samples} replies" if self.samples > 1 else ""
+        note = f"1 comparison: {len(judges)} judge{'s' * (len(judges) > 1)} x both seats{replies}"
+        return Demand(dict.fromkeys(judges, 2 * self.samples), note)
+
     async def row(self, row: Row, desk: Desk) -> Row:
         """Return the row with the verdict, the two answers exchanged where the other one is better."""
         refuse_other_model(self.check, desk, self.roles())
@@ -74,7 +84,11 @@ class JudgePairs(AskStep):
             raise Drop("tie" if met.why == "tie" else "inconsistent", games=list(met.games))
         if met.share == 0 and self.keep == "won":
             raise Drop("lost")
-        made = {**row, "score": met.share, "judgement": orjson.dumps(met.record()).decode()}
+        flags = {name: appeals(text, question(row)) for name, text in (("answer", mine), ("rejected", other))}
+        winner = {1: "answer", 0: "rejected"}.get(met.share)
+        if winner and flags[winner] and self.keep != "all":
+            raise Drop("speaks_to_judge", said=flags[winner])
+        made = {**row, "score": met.share, "judgement": orjson.dumps({**met.record(), "flags": flags}).decode()}
         if met.share == 0 and self.keep == "settled":
             made = {**answered({**made, "reasoning": None}, other), "rejected": mine, "score": 1.0}
         return made

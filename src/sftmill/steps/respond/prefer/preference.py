@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 import orjson
 from pydantic import Field
 
-from sftmill.core import AskStep, Desk, Drop, Message, Row, answered, question, turns
-from sftmill.steps.respond.judge.blind import shown
+from sftmill.core import AskStep, Demand, Desk, Drop, Message, Row, answered, question, turns
+from sftmill.steps.respond.choose.best_of import length_ratio
+from sftmill.steps.respond.judge.blind import appeals, shown
 from sftmill.steps.respond.judge.seats import Meeting, meet
 from sftmill.steps.respond.judge.show import harmless_text, request_turns
 from sftmill.steps.respond.prefer.preference_record import record_games
@@ -20,19 +21,23 @@ class Preference(AskStep):
 
     The verdicts become strengths by the Bradley-Terry model with a prior (`scores`, mean 0). A pair whose two games
     disagree is a tie; one whose reply cannot be read is missing, never a tie. The winner ends `messages`, the weakest
-    is `rejected`, the gap of their strengths is `margin`, for DPO. `comparisons` holds every verdict, the intervals
+    is `rejected`, the gap of their strengths is `margin`, for DPO, and `won_by`, which is tallied, who wrote the winner. `comparisons` holds every verdict, the intervals
     and the chance that the winner is the best. What the designs cost and find, on simulated judges with 20 % wrong
     verdicts and 8 candidates: knockout 7 comparisons, right in .52; swiss 14, .54; round_robin 28, .54. Equal texts
     are one candidate.
-    Drops: `too_few_candidates`, `no_verdict`, `all_equal`, `small_margin`.
+    Drops: `too_few_candidates`, `no_verdict`, `speaks_to_judge` (the winner asks for a good grade), `all_equal`,
+    `small_margin`.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("messages", "candidates")
     may_read: ClassVar[tuple[str, ...]] = ("candidate_sources", "passage")
     writes: ClassVar[tuple[str, ...]] = (
         "messages", "reasoning", "candidates", "candidate_sources", "scores", "rejected", "margin", "comparisons",
+        "length_ratio", "won_by",
     )  # fmt: skip
+    tallies: ClassVar[tuple[str, ...]] = ("won_by",)
     prompts: ClassVar[tuple[str, ...]] = ("compare",)
+    judging: ClassVar[tuple[str, ...]] = ("to",)
     prompt_values: ClassVar[tuple[str, ...]] = ("conversation", "first", "second")
     """The turns before the answer, and the answers in seats A and B."""
 
@@ -79,6 +84,21 @@ class Preference(AskStep):
             return 2 * min(self.comparisons, most)
         return 2 * expected(self.design, candidates)
 
+    def demand(self, candidates: int | None = None) -> Demand | None:
+        """Return the comparisons of this design, at most, and those of the others."""
+        if candidates is None:
+            told = [f"{self.calls(some)} for {some} candidates" for some in (4, 8, 16)]
+            return Demand({}, f"{self.design}, both seats; replies of {self.to}: {', '.join(told)}")
+        others = [
+            f"{name} {expected(name, candidates)} ({2 * expected(name, candidates)} replies)"
+            for name in DESIGNS
+            if name != self.design
+        ]
+        calls = self.calls(candidates)
+        early = ", fewer where the leader is sure" if self.design == "swiss" and self.sure else ""
+        note = f"{self.design} over {candidates} candidates: {calls // 2} comparisons x both seats{early}"
+        return Demand({self.to: calls}, f"{note}; instead {', '.join(others)}")
+
     async def row(self, row: Row, desk: Desk) -> Row:
         """Return the row with its best candidate as the answer and the weakest as the rejected one."""
         places = _distinct(row["candidates"] or [])
@@ -91,17 +111,22 @@ class Preference(AskStep):
             raise Drop("no_verdict", comparisons=found.missing)
         scores = dict(zip(known, found.scores, strict=True))
         best, weakest = known[found.order[0]], known[found.order[-1]]
+        if begging := appeals(best, question(row)):  # it may have won by that, and is not to be learnt
+            raise Drop("speaks_to_judge", said=begging)
         margin = scores[best] - scores[weakest]
         if margin < 1e-6:
             raise Drop("all_equal", comparisons=len(found.outcomes))
         if margin < self.least_margin:
             raise Drop("small_margin", margin=round(margin, 4))
         sources = row.get("candidate_sources") or []
+        known_sources = [sources[place] for place in places] if len(sources) > max(places) else []
         made = answered({**row, "reasoning": None}, best)
         return {
             **made,
             "candidates": texts,
-            "candidate_sources": [sources[place] for place in places] if len(sources) > max(places) else None,
+            "candidate_sources": known_sources or None,
+            "length_ratio": length_ratio(texts, texts.index(best)),
+            "won_by": [known_sources[texts.index(best)]] if known_sources else None,
             "scores": [scores[text] for text in texts],
             "rejected": weakest,
             "margin": margin,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import orjson
 from pydantic import BaseModel, Field
 
-from sftmill.core import AskStep, Desk, Drop, Row, answer, answered, question, sampling, turns
+from sftmill.core import AskStep, Demand, Desk, Drop, Row, answer, answered, question, sampling, turns
 from sftmill.errors import RecipeError
 from sftmill.steps.respond.judge.show import MATERIAL, harmless_text, request_turns
 from sftmill.steps.respond.revise.principles import (
@@ -58,6 +58,7 @@ class Constitution(AskStep):
     may_read: ClassVar[tuple[str, ...]] = MATERIAL
     writes: ClassVar[tuple[str, ...]] = ("messages", "reasoning", "rejected", "critiques", "score", "judgement")
     prompts: ClassVar[tuple[str, ...]] = ("critique", "revise")
+    judging: ClassVar[tuple[str, ...]] = ("to_critic",)
     prompt_values: ClassVar[tuple[str, ...]] = (
         "turns", "candidate", "material", "principles", "violations", "kept", "lost",
     )  # fmt: skip
@@ -65,7 +66,8 @@ class Constitution(AskStep):
     to: str = "teacher"
     """Role that revises."""
     to_critic: str = "judge"
-    """Role that criticises; best another model than the one that answered."""
+    """Role that criticises; best another model than the one that answered. The paper's model criticises itself: for
+    that, give it the role that `to` has."""
     domain: Domain = "general"
     """Packaged principles: general, finance, law or medicine."""
     principles_file: Path | None = None
@@ -96,6 +98,12 @@ class Constitution(AskStep):
             except RecipeError as error:
                 found += error.problems
         return found
+
+    def demand(self, candidates: int | None = None) -> Demand:
+        """Return the critiques and revisions of an answer that never becomes clean."""
+        calls = {self.to_critic: self.rounds + self.drop_unclean}
+        calls[self.to] = calls.get(self.to, 0) + ATTEMPTS * self.rounds
+        return Demand(calls, f"{self.rounds} rounds; a clean answer takes 1 critique and no revision")
 
     def files(self) -> tuple[Path, ...]:
         """Return the files of principles."""

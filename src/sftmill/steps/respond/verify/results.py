@@ -63,6 +63,15 @@ def find_result(text: str) -> str | None:
 
     The last \\boxed{}; else what follows the last ####; else the last "the answer is", 答案是, 故选; else the last number.
     """
+    if (stated := stated_result(text)) is not None:
+        return stated
+    tail = text[-LOOKED:]
+    found = [number for number in numbers(tail, words=True) if number.unit != "label"]
+    return _written(tail, found[-1]) if found else None
+
+
+def stated_result(text: str) -> str | None:
+    """Return the result that an answer says is its result; None where only a last number could be one."""
     if (boxed := _last_box(text)) is not None:
         return boxed
     tail = text[-LOOKED:]
@@ -73,8 +82,7 @@ def find_result(text: str) -> str | None:
     for _, words in sorted(said, reverse=True):
         if result := _tidy(_sentence(words)):
             return result
-    found = [number for number in numbers(tail, words=True) if number.unit != "label"]
-    return _written(tail, found[-1]) if found else None
+    return None
 
 
 def same_result(a: str, b: str) -> bool:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from sftmill.core import AskStep, Desk, Drop, Message, Reply, Row, Sampling, answered, turns
+from sftmill.core import AskStep, Demand, Desk, Drop, Message, Reply, Row, Sampling, answered, turns
 from sftmill.steps.respond.verify.results import find_result, same_result
 
 
@@ -54,6 +54,10 @@ class Vote(AskStep):
         if self.temperature:
             return []
         return ["temperature: 0 draws the same answer each time, so that all agree; give 0.5 to 1"]
+
+    def demand(self, candidates: int | None = None) -> Demand:
+        """Return the draws."""
+        return Demand({self.to: self.draws}, f"{self.draws} draws", self.draws)
 
     async def row(self, row: Row, desk: Desk) -> Row:
         """Return the row with an answer of the majority."""

@@ -1,0 +1,1 @@
+"""Passages for a question, found by words and by vectors."""
