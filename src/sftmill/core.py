@@ -9,7 +9,7 @@ Five shapes, no sixth, and no inheritance beneath them:
     WholeStep   needs all rows at once       shards, desk -> rows | tables | Dropped
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -212,13 +212,21 @@ class Step(BaseModel):
 
     def roles(self) -> tuple[str, ...]:
         """Return the model roles that this step asks: its settings named `to` or `to_...`, one role or several each."""
-        fields = type(self).model_fields
-        named = (getattr(self, k) for k in fields if k == "to" or k.startswith("to_"))
-        return tuple(dict.fromkeys(r for value in named for r in ((value,) if isinstance(value, str) else value or ())))
+        return tuple(dict.fromkeys(role for named in self.seats().values() for role in named))
+
+    def seats(self) -> dict[str, tuple[str, ...]]:
+        """Return the roles that each of the settings `to` and `to_...` names."""
+        fields = (name for name in type(self).model_fields if name == "to" or name.startswith("to_"))
+        return {name: named_roles(getattr(self, name)) for name in fields}
 
     def demand(self, candidates: int | None = None) -> Demand | None:
         """Return what a row with so many `candidates` (None = unknown) asks of models; None where that cannot be told."""
         return None
+
+
+def named_roles(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return the roles that a setting's value names: one, several or none."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 class Source(Step):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sftmill.core import named_roles
 from sftmill.models import in_process_files
 from sftmill.models.same_model import same_model, same_name
 from sftmill.models.settings import ModelSettings
@@ -58,8 +59,7 @@ def _check_local(recipe: Recipe, role: str, name: str, line: int, wrong: Told) -
         if find_folder(EMBEDDERS[name]) is None:
             wrong(line, f"models.{role}.local: {name} needs a package that is not installed; run: {REMEDY}")
         for entry in (entry for stream in recipe.streams.values() for entry in stream.steps):
-            asking = [k for k in type(entry.step).model_fields if k == "to" or k.startswith("to_")]
-            asking = [k for k in asking if k != "to_embedder" and getattr(entry.step, k) == role]
+            asking = [k for k, named in entry.step.seats().items() if k != "to_embedder" and role in named]
             if asking and type(entry.step).prompts:
                 wrong(
                     entry.line,
@@ -99,13 +99,13 @@ def check_judges(
     """Check that no judge is the model that wrote what it judges, whatever the two roles are called."""
     known = recipe.models.keys() - recipe.broken_roles
     step, models = entry.step, recipe.models
-    weak = getattr(step, "to_weak", None)
-    if {weak, getattr(step, "to", None)} <= known and weak != step.to and same_model(models[weak], models[step.to]):
-        wrong(
-            entry.line,
-            f"step {entry.name!r}: to_weak: {weak!r} and to: {step.to!r} are the same model "
-            f"({model_name(models[weak])}), so that neither is weaker; name another model, or to_weak: null",
-        )
+    for weak in sorted(known & set(named_roles(getattr(step, "to_weak", None)))):
+        if step.to in known and weak != step.to and same_model(models[weak], models[step.to]):
+            wrong(
+                entry.line,
+                f"step {entry.name!r}: to_weak: {weak!r} and to: {step.to!r} are the same model "
+                f"({model_name(models[weak])}), so that neither is weaker; name another model, or none",
+            )
     if may_judge_own(step):
         return
     for judge in sorted(known & set(judging_roles(step))):

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from sftmill.core import Step
 from sftmill.errors import ModelFileError
 from sftmill.models.model_files import CACHE, MODELS, fetch_lock, find, require_space, weights_hash
 
@@ -138,25 +139,21 @@ def kind_of(name: str) -> Kind | None:
         return None
 
 
-def misplaced(step: Any, role: str, kind: Kind | None) -> list[str]:
+def misplaced(step: Step, role: str, kind: Kind | None) -> list[str]:
     """Return the settings of a step that name `role` for something that its model does not do.
 
-    `kind` is what the model does, None for one that writes (and makes vectors, as some do). The setting's name tells what is wanted: `to_scorer`,
-    `to_reward`, `to_classifier`; a bare `to` is named after its default.
+    `kind` is what the model does, None for one that writes (and makes vectors, as some do). The setting's name tells
+    what is wanted: `to_scorer`, `to_reward`, `to_classifier`; a bare `to` is named after its default.
     """
     found = []
-    for key, info in type(step).model_fields.items():
-        if key != "to" and not key.startswith("to_"):
+    for key, named in step.seats().items():
+        seat = f"to_{type(step).model_fields[key].default}" if key == "to" else key
+        if role not in named or (seat == "to_embedder" and kind is None):
             continue
-        value = getattr(step, key)
-        seat = f"to_{info.default}" if key == "to" else key
-        if seat == "to_embedder" and kind is None:
-            continue
-        named = role == value or (isinstance(value, tuple | list) and role in value)
         wanted = SEATS.get(seat)
         if wanted == "reward" and getattr(step, "reward_path", None) == "chat":
             wanted = None  # the reward is what a writing model says
-        if named and wanted != kind:
+        if wanted != kind:
             found.append(key)
     return found
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sftmill.core import answer
+from sftmill.core import answer, named_roles
 from sftmill.flow.losses import read_losses
 from sftmill.flow.shards import shard_files
 from sftmill.judge_measures import wilson
@@ -120,8 +120,7 @@ def _weak_sources(facts: Facts) -> set[str]:
     found = {"weak"}
     for stream in facts.streams:
         for _, settings in step_settings(facts.recipe, stream):
-            more = settings.get("weak")
-            found |= {name for name in [settings.get("to_weak"), *(more if isinstance(more, list) else ())] if name}
+            found.update(*(named_roles(settings.get(name)) for name in ("to_weak", "weak")))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sftmill.core import Step
+from sftmill.core import Step, named_roles
 
 WRITING = ("to", "to_weak")
 """Settings that name the roles which write an answer, unless the step says that they judge."""
@@ -73,5 +73,4 @@ def how_to_allow(step: Step, judge: str, writer: str) -> str:
 
 def _named(step: Step, settings: Iterable[str]) -> Iterable[str]:
     for name in settings:
-        value = getattr(step, name)
-        yield from (value,) if isinstance(value, str) else value or ()
+        yield from named_roles(getattr(step, name))

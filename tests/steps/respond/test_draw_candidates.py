@@ -44,6 +44,16 @@ def test_candidates_stand_beside_the_roles_that_wrote_them():
     ]
 
 
+def test_several_weaker_models_each_give_their_draws():
+    desk = FakeDesk(teacher=["甲"], small=["乙"], tiny=["丙", "丁"], broken=Truncated("t"))
+    row = draw(desk, draws=1, to_weak=["small", "tiny", "broken"], weak_draws=2)
+    assert row["candidates"] == ["甲", "乙", "丙", "丁"]
+    assert row["candidate_sources"] == ["teacher", "small", "tiny", "tiny"]
+    assert DrawCandidates(draws=1, to_weak=["small", "tiny"], weak_draws=2).demand().calls == {
+        "teacher": 1, "small": 2, "tiny": 2,
+    }  # fmt: skip
+
+
 def test_without_a_weak_model_all_are_the_strong_ones():
     row = draw(FakeDesk(teacher=["甲"]), draws=1)
     assert row["candidate_sources"] == ["teacher"]
