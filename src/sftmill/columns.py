@@ -92,8 +92,8 @@ COLUMNS: dict[str, Column] = {
     "question_lift": Column(
         pa.float64(), "how much the question raises the likelihood of the answer from this passage, nats in all"
     ),
-    "answer_likelihood": Column(
-        pa.float64(), "mean log-probability of the answer's tokens after passage and question, nats"
+    "answer_opening": Column(
+        pa.float64(), "log-probability of the answer's first four tokens after passage and question, nats"
     ),
     "noise": Column(pa.float64(), "share of the passage's pairs that are not grounded, 0 to 1"),
     "masked": Column(pa.list_(pa.string()), "kinds of personal data masked in the source row, one entry for each find"),

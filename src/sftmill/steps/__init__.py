@@ -61,6 +61,7 @@ STEPS = StepTable(
         "selfqa_questions": "instruct.selfqa.selfqa_questions:SelfQAQuestions",
         "templates": "instruct.templates.templates:Templates",
         "reword": "instruct.templates.reword:Reword",
+        "diversify": "instruct.diversify.diversify:Diversify",
         "controlled": "instruct.controlled.controlled:Controlled",
         "unanswerable": "instruct.negatives.unanswerable:Unanswerable",
         "corrupt": "instruct.negatives.corrupt:Corrupt",
@@ -100,6 +101,7 @@ STEPS = StepTable(
         "magpie_select": "curate.magpie.magpie_select:MagpieSelect",
         # blend
         "variants": "instruct.variants:Variants",
+        "rag_rows": "instruct.diversify.rag_rows:RagRows",
         "export": "blend.export:Export",
     }
 )

@@ -1,7 +1,8 @@
 """What the training tools' own readers make of exported files.
 
 Each test runs in a Python that has the tool: this one, or the one that a variable names, such as
-SFTMILL_TRL_PYTHON=/path/to/venv/bin/python. Read with TRL 1.16, ms-swift 4.6 and LLaMA-Factory 0.9.5.
+SFTMILL_TRL_PYTHON=/path/to/venv/bin/python. Read with TRL 1.16, ms-swift 4.6, LLaMA-Factory 0.9.5,
+sentence-transformers 6.2 and FlagEmbedding 1.4.
 """
 
 import importlib.util
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exported import CALLING, EN, LONG, ZH, run
+from exported import CALLING, EN, LONG, ZH, assistant, row, run, user
 from sftmill.steps.blend.export import Export
 
 pytestmark = pytest.mark.slow
@@ -31,13 +32,39 @@ ROWS = [
 EVERY = ("messages", "alpaca", "sharegpt", "dpo", "kto", "ranking", "csv")
 
 
-def read_with(tool, variable, script, folder):
+RETRIEVAL = [
+    row(
+        user("灯带多长？"),
+        assistant("5 米。"),
+        lang="zh",
+        passage="灯带长 5 米。",
+        hard_negatives=["插座有 3 孔。", "灯带为白色。"],
+    ),
+    row(
+        user("How long is it?"),
+        assistant("5 m."),
+        lang="en",
+        passage="It is 5 m long.",
+        hard_negatives=["It is white."],
+    ),
+]
+MASKED = [
+    row(user("一打是几个？"), assistant("一打是 10 个，错了，是 12 个。"), masked_spans=[0, 9], lang="zh"),
+    row(user("A dozen?"), assistant("Ten. No: 12. Not 11. Done."), masked_spans=[0, 5, 13, 21], lang="en"),
+]  # fmt: skip
+
+
+def read_with(tool, variable, script, folder, *more):
     """Run a reader in the Python that has its tool, and return what it printed last."""
     python = os.environ.get(variable) or (sys.executable if importlib.util.find_spec(tool) else None)
     if python is None:
         pytest.skip(f"{tool} is not installed; name a Python that has it in {variable}")
     done = subprocess.run(
-        [python, str(READERS / script), str(folder)], capture_output=True, text=True, encoding="utf-8", timeout=600
+        [python, str(READERS / script), str(folder), *more],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -112,3 +139,46 @@ def test_llamafactory_finds_every_data_set_and_no_broken_sample(tmp_path):
     assert [turn["role"] for turn in seen["sft_dpo_sharegpt"]["rows"][-1]["_prompt"]] == [
         "user", "function", "observation",
     ]  # fmt: skip
+
+
+def test_swift_learns_no_masked_part_and_sees_each_passage_as_it_should(tmp_path):
+    run(Export(forms=["messages", "masked", "triplets", "pairs"]), [EN, *MASKED, *RETRIEVAL], tmp_path)
+    seen = read_with("swift", "SFTMILL_SWIFT_PYTHON", "swift_masked_reader.py", tmp_path)
+    assert [learnt for _, learnt in seen["learnt"]] == [
+        "44.45 mm.<|im_end|>\n",
+        "5 米。<|im_end|>\n",
+        "5 m.<|im_end|>\n",
+        "错了，是 12 个。<|im_end|>\n",
+        "No: 12. Done.<|im_end|>\n",
+    ]
+    assert seen["learnt"][-1][0].endswith("assistant\nTen. No: 12. Not 11. Done.<|im_end|>\n")
+    embedder, reranker = seen["triplets"]["triplets_swift"], seen["triplets"]["triplets_swift_reranker"]
+    assert [sample["labels"] for sample in embedder] == [[1, 0, 0], [1, 0]] == [sample["labels"] for sample in reranker]
+    assert "灯带长 5 米。" in embedder[0]["positive_input_ids"] and "灯带多长" not in embedder[0]["positive_input_ids"]
+    assert "灯带多长？" in reranker[0]["input_ids"][1] and "插座有 3 孔。" in reranker[0]["input_ids"][1]
+    assert [sample["labels"] for sample in seen["triplets"]["pairs_swift"]] == [[1], [1]]
+
+
+def test_trl_learns_no_masked_part_when_labels_are_made_as_the_readme_says(tmp_path):
+    run(Export(forms="masked"), MASKED, tmp_path)
+    learnt = read_with("trl", "SFTMILL_TRL_PYTHON", "trl_labels.py", tmp_path)
+    assert learnt == sorted(["错了，是 12 个。<|im_end|>\n", "No: 12. Done.<|im_end|>\n"])
+
+
+def test_sentence_transformers_takes_the_columns_in_their_order(tmp_path):
+    run(Export(forms=["triplets", "pairs"]), RETRIEVAL, tmp_path)
+    seen = read_with(
+        "sentence_transformers", "SFTMILL_RETRIEVER_PYTHON", "retriever_reader.py", tmp_path, "sentence_transformers"
+    )
+    assert seen["triplets_st"]["columns"] == ["anchor", "positive", "negative"]
+    assert seen["triplets_st"]["asked"][2] == ["插座有 3 孔。", "It is white."]
+    assert not seen["triplets_st"]["labels"] and len(seen["pairs_st"]["asked"]) == 2
+
+
+def test_flagembedding_finds_the_passages_of_each_question(tmp_path):
+    run(Export(forms="triplets"), RETRIEVAL, tmp_path)
+    seen = read_with("FlagEmbedding", "SFTMILL_RETRIEVER_PYTHON", "retriever_reader.py", tmp_path, "FlagEmbedding")
+    assert [[query, passages[0]] for query, passages in seen["rows"]] == [
+        ["灯带多长？", "灯带长 5 米。"], ["How long is it?", "It is 5 m long."],
+    ]  # fmt: skip
+    assert all(len(passages) == 3 for _, passages in seen["rows"])

@@ -53,6 +53,13 @@ def test_a_passage_in_which_a_short_answer_stands_is_no_negative():
     assert made["hard_negatives"] == ["近甲", "远甲"]
 
 
+def test_a_row_becomes_as_sensitive_as_what_it_is_given():
+    secret = [{**one, "sensitivity": "secret" if one["passage"] == "近甲" else "public"} for one in FILLERS]
+    own = {**row("问甲", "甲文"), "sensitivity": "public"}
+    assert mine([own, *secret], negatives=2)[0]["sensitivity"] == "secret"
+    assert mine([own, *secret], negatives=1, skip=1)[0]["sensitivity"] == "public"
+
+
 def test_the_likest_can_be_passed_over():
     assert mine([row("问甲", "甲文"), *FILLERS], negatives=1, skip=1)[0]["hard_negatives"] == ["含答案四十二"]
 

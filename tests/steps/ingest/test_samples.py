@@ -37,6 +37,26 @@ def test_the_right_answer_of_a_line_is_kept_for_verifiers_and_judges(tmp_path):
     assert [row.get("reference") for row in rows] == ["2", None]
 
 
+def test_a_passage_and_a_rejected_answer_are_taken_over(tmp_path):
+    (row,) = read(tmp_path, '{"question": "谁？", "answer": "甲", "passage": "是甲。", "rejected": "乙"}')
+    assert (row["passage"], row["rejected"]) == ("是甲。", "乙")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"prompt": "Who?", "chosen": "A", "rejected": "B"},
+        {"instruction": "Who?", "chosen": {"role": "assistant", "content": "A"}, "rejected": {"content": "B"}},
+        {"prompt": [{"role": "user", "content": "Who?"}], "chosen": [{"role": "assistant", "content": "A"}],
+         "rejected": [{"role": "assistant", "content": "B"}]},
+    ],
+)  # fmt: skip
+def test_a_preference_set_can_be_judged_again(tmp_path, line):
+    (row,) = read(tmp_path, json.dumps(line))
+    assert [turn["content"] for turn in row["messages"]] == ["Who?", "A"]
+    assert row["rejected"] == "B"
+
+
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", "7", '{"messages": []}', '{"messages": [3]}', '{"question": 5}', "{}", '{"instruction": " "}',

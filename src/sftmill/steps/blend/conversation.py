@@ -37,6 +37,33 @@ LEFT_OUT: dict[str, tuple[str, str]] = {
         "没有两个以上带评分的候选回答（`candidates`、`scores`）的样本",
         "samples without two or more scored answers (`candidates`, `scores`)",
     ),
+    "not_masked": (
+        "回答没有不得学习的部分（`masked_spans`）的样本",
+        "samples without parts of the answer that must not be learnt (`masked_spans`)",
+    ),
+    "bad_spans": (
+        "`masked_spans` 与回答对不上的样本",
+        "samples whose `masked_spans` do not fit the answer",
+    ),
+    "all_masked": ("回答没有可学习的部分的样本", "samples with no part of the answer to learn"),
+    "no_passage": ("没有段落（`passage`）或没有问题的样本", "samples without a `passage` or a question"),
+    "no_negatives": (
+        "没有难负例段落（`hard_negatives`）的样本",
+        "samples without passages that do not answer (`hard_negatives`)",
+    ),
+    "few_negatives": (
+        "难负例段落（`hard_negatives`）少于 `negatives` 的样本",
+        "samples with fewer passages that do not answer (`hard_negatives`) than `negatives`",
+    ),
+    "unanswered": ("段落没有回答问题的样本", "samples whose passage does not answer the question"),
+    "several_turns": (
+        "问题之前还有对话或使用工具的样本",
+        "samples whose question stands behind other turns, or that use tools",
+    ),
+    "passage_in_question": (
+        "问题里已写有段落的样本",
+        "samples whose question holds the passage",
+    ),
     "long_cell": ("有文字长过一个单元格的样本", "samples with a text that is longer than a cell can hold"),
 }
 """What a form leaves out, in Chinese and English."""
@@ -78,6 +105,8 @@ class Sample:
     scores: list[float]
     reasoning: Reasoning
     row: Row
+    negatives: int = 1
+    """Passages that do not answer, in each row of the files that need the same number in all."""
 
     @property
     def uses_tools(self) -> bool:
@@ -106,8 +135,13 @@ class Sample:
             return False
         return self.rejected.text.strip() == self.answer.text.strip()
 
-    def check_answer(self) -> None:
-        """Make sure that the answer may be trained on, or shown as one that may.
+    @property
+    def masked(self) -> bool:
+        """Tell whether a part of the answer must carry no loss."""
+        return bool(self.row.get("masked_spans"))
+
+    def check_answer(self, masked: bool = False) -> None:
+        """Make sure that the answer may be trained on, or shown as one that may; `masked` allows parts without loss.
 
         Raises LeftOut where the model should not give it, and RunError where it is wrong on purpose: nothing is
         exported then, because such rows show that the recipe feeds negatives into a training file.
@@ -122,8 +156,8 @@ class Sample:
             )
         if self.desirable is False:
             raise LeftOut("undesirable")
-        if self.row.get("masked_spans"):
-            raise LeftOut("masked")  # no form can say yet which part of a turn carries no loss
+        if self.masked and not masked:
+            raise LeftOut("masked")
         if self.repeats_rejected:
             raise LeftOut("same_answer")
 
@@ -147,12 +181,15 @@ class Sample:
         return [self.spoken(answer) for answer in answers]
 
 
-def read_sample(row: Row, reasoning: Reasoning = "drop") -> Sample:
+def read_sample(
+    row: Row, reasoning: Reasoning = "drop", *, negatives: int = 1, may_lack_answer: bool = False
+) -> Sample:
     """Read a row and check what every training tool relies on.
 
     An optional system turn stands first; user and assistant alternate; each tool that is called
     answers once, in order; the end is an assistant turn with text or with calls, or a question
-    that `candidates` answer. Raises Drop("not_exportable", why=..., turn=...) for anything else.
+    that `candidates` answer; any question, where a sample `may_lack_answer`. Raises
+    Drop("not_exportable", why=..., turn=...) for anything else.
     """
     system, turns, thought = _read_turns(row)
     candidates = [_read_answer(text, "candidate") for text in row.get("candidates") or []]
@@ -161,8 +198,8 @@ def read_sample(row: Row, reasoning: Reasoning = "drop") -> Sample:
     answer, calls = None, []
     if turns[-1].role == "assistant":
         last = turns.pop()
-        answer, calls = Answer(last.content, _clean((row.get("reasoning") or "").strip()) or thought), last.calls
-    elif not candidates or turns[-1].role != "user":
+        answer, calls = Answer(last.content, clean((row.get("reasoning") or "").strip()) or thought), last.calls
+    elif turns[-1].role != "user" or not (candidates or may_lack_answer):
         raise _unfit("last turn is not the assistant's")
     rejected = row.get("rejected")
     return Sample(
@@ -177,6 +214,7 @@ def read_sample(row: Row, reasoning: Reasoning = "drop") -> Sample:
         scores=[score for score in row.get("scores") or [] if score is not None and math.isfinite(score)],
         reasoning=reasoning,
         row=row,
+        negatives=negatives,
     )
 
 
@@ -184,7 +222,8 @@ def _unfit(why: str, turn: int | None = None) -> Drop:
     return Drop(REASON, why=why) if turn is None else Drop(REASON, why=why, turn=turn)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Return a text in which no chat template sees a control token or a thought's tag."""
     return escape_thought_tags(escape_control_tokens(text))
 
 
@@ -193,7 +232,7 @@ def _read_answer(text: str, what: str, turn: int | None = None) -> Answer:
         thought, rest = split_thought(text)
     except ValueError:
         raise _unfit(f"the {what}'s thought is not closed", turn) from None
-    return Answer(_clean(rest), _clean(thought))
+    return Answer(clean(rest), clean(thought))
 
 
 def _read_turns(row: Row) -> tuple[str, list[Turn], str]:
@@ -208,14 +247,14 @@ def _read_turns(row: Row) -> tuple[str, list[Turn], str]:
         if role == "system":
             if index:
                 raise _unfit("system turn is not the first", index)
-            system = _clean(content)
+            system = clean(content)
             continue
         if role == "assistant":
             # Templates take the thoughts of earlier turns out, so only the last one is wanted.
             answer = _read_answer(content, "turn", index)
             turn, thought = Turn(role, answer.text, _read_calls(message, index)), answer.thought
         else:
-            turn = Turn(role, _clean(content))
+            turn = Turn(role, clean(content))
         _check_turn(turn, turns, index)
         turns.append(turn)
     return system, turns, thought
@@ -291,9 +330,9 @@ def _load(text: str, what: str, turn: int | None) -> Any:
 
 def _clean_all(value: Any) -> Any:
     if isinstance(value, str):
-        return _clean(value)
+        return clean(value)
     if isinstance(value, dict):
-        return {_clean(key): _clean_all(item) for key, item in value.items()}
+        return {clean(key): _clean_all(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_clean_all(item) for item in value]
     return value

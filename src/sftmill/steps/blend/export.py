@@ -14,7 +14,7 @@ from sftmill.errors import RunError, StorageError
 from sftmill.steps.blend.conversation import LEFT_OUT, REASON, LeftOut, read_sample
 from sftmill.steps.blend.dataset_info import DATASET_INFO, DatasetInfo
 from sftmill.steps.blend.export_readme import ExportedFile, write_readme
-from sftmill.steps.blend.file_kinds import KINDS, TRAINING_FORMS, FileKind, Form
+from sftmill.steps.blend.file_kinds import KINDS, RETRIEVER_FORMS, TRAINING_FORMS, FileKind, Form
 from sftmill.steps.blend.reasoning import Reasoning
 from sftmill.steps.blend.row_file import RowFile, sync_folder
 from sftmill.steps.blend.table_forms import Workbook
@@ -27,7 +27,9 @@ class Export(WholeStep):
     ms-swift, `sft.tool_messages.jsonl` for those of its rows that use tools, `sft.alpaca.json` and
     `sft.sharegpt.json` for LLaMA-Factory, its `dataset_info.json`, and a README that says how to
     load each. The forms dpo and kto write a file for each tool, ranking one list a row, csv and xlsx
-    a table. Files appear when the last row is written, whole; memory does not grow with the rows.
+    a table; triplets and pairs are for training retrievers, and need no answer. Rows with `masked_spans` are in the
+    form masked and in no other, because the other files cannot say which part of an answer is not to be learnt.
+    Files appear when the last row is written, whole; memory does not grow with the rows.
     A row that lacks what a form needs is left out there and counted in the README. Drops rows that
     none of the forms can hold, as "not_exportable". An answer that equals the row's own `rejected` is
     never written as one to learn. Raises StorageError when the disk cannot be written, and RunError when
@@ -39,12 +41,16 @@ class Export(WholeStep):
     may_read: ClassVar[tuple[str, ...]] = (
         "tools", "reasoning", "rejected", "desirable", "candidates", "scores", "weight",
         "source", "title_path", "page", "question_type", "task", "grounded", "score", "reviewed",
-        "polarity", "margin", "masked_spans",
+        "polarity", "margin", "masked_spans", "passage", "hard_negatives", "operator",
     )  # fmt: skip
 
     forms: tuple[Form, ...] = Field(TRAINING_FORMS, min_length=1)
     """Which forms to write: messages, alpaca, sharegpt; dpo (rows with a `rejected` answer), kto (rows with
-    `desirable`), ranking (rows with `candidates` and `scores`); csv and xlsx for people."""
+    `desirable`), ranking (rows with `candidates` and `scores`); masked (rows with `masked_spans`); triplets (rows with
+    `passage` and `hard_negatives`) and pairs (rows with `passage`), for retrievers; csv and xlsx for people."""
+    negatives: int = Field(1, ge=1, le=50)
+    """Passages that do not answer in each row of the triplets for sentence-transformers, where all rows must have the
+    same number: the hardest ones; a row with fewer is left out of that file. The other tools take all there are."""
     reasoning: Reasoning = "drop"
     """What becomes of a model's thoughts: drop them; keep them in <think> before the answer, for training a thinking
     model; or empty_think, which keeps them and marks answers without one with an empty <think>, for hybrid models."""
@@ -130,6 +136,7 @@ class _Files:
         self._step = step
         self._kinds = {name: kind for kind in step.kinds() for name in kind.files}
         self._open: dict[str, RowFile | Workbook] = {}
+        self._retrieving = any(kind.form in RETRIEVER_FORMS for kind in step.kinds())
         self._left_out: dict[str, Counter[str]] = {kind.name: Counter() for kind in step.kinds()}
         self.weighted = 0
         """Rows that are to count more or less than once."""
@@ -150,7 +157,9 @@ class _Files:
 
     def encode(self, row: Row) -> tuple[dict[str, bytes], dict[str, str]]:
         """Return a row's line in each file, and why it is left out of others; raises Drop where none can hold it."""
-        sample = read_sample(row, self._step.reasoning)
+        sample = read_sample(
+            row, self._step.reasoning, negatives=self._step.negatives, may_lack_answer=self._retrieving
+        )
         lines: dict[str, bytes] = {}
         left_out: dict[str, str] = {}
         try:

@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sftmill.steps.blend.conversation import LEFT_OUT
-from sftmill.steps.blend.file_kinds import LLAMAFACTORY, SPREADSHEET, SWIFT, TRL, FileKind
+from sftmill.steps.blend.file_kinds import (
+    FLAG_EMBEDDING,
+    LLAMAFACTORY,
+    RETRIEVER_FORMS,
+    SENTENCE_TRANSFORMERS,
+    SPREADSHEET,
+    SWIFT,
+    TRL,
+    FileKind,
+)
 from sftmill.steps.blend.reasoning import Reasoning
 from sftmill.steps.blend.row_file import write_whole
 from sftmill.text.lazy import lazy_pattern
@@ -44,6 +53,8 @@ def write_readme(
         _swift(filled),
         _trl(filled),
         _ranking(filled),
+        _masked(filled),
+        _retrievers(filled),
         _tables(filled),
         _reasoning(reasoning),
         _weights(weighted),
@@ -145,15 +156,22 @@ def _llamafactory(files: list[ExportedFile]) -> str:
     )
 
 
+_SWIFT_COMMANDS = (
+    (("messages", "masked_swift"), "swift sft"),
+    (("dpo_swift",), "swift rlhf --rlhf_type dpo"),
+    (("kto_swift",), "swift rlhf --rlhf_type kto"),
+    (("triplets_swift",), "swift sft --task_type embedding --loss_type infonce"),
+    (("pairs_swift",), "swift sft --task_type embedding --loss_type infonce"),
+    (("triplets_swift_reranker",), "swift sft --task_type reranker --loss_type listwise_reranker"),
+)
+"""Which kinds of files a command reads together."""
+
+
 def _swift(files: list[ExportedFile]) -> str:
     read = [file for file in files if SWIFT in file.kind.readers]
     lines = []
-    for form, command in (
-        ("messages", "swift sft"),
-        ("dpo", "swift rlhf --rlhf_type dpo"),
-        ("kto", "swift rlhf --rlhf_type kto"),
-    ):
-        if names := [file.name for file in read if file.kind.form == form]:
+    for kinds, command in _SWIFT_COMMANDS:
+        if names := [file.name for file in read if file.kind.name in kinds]:
             lines.append(f"{command} --model <model> --dataset {' '.join(names)}")
     return f"## {SWIFT}\n\n```bash\n" + "\n".join(lines) + "\n```\n" if lines else ""
 
@@ -196,6 +214,75 @@ def _ranking(files: list[ExportedFile]) -> str:
         f'load_dataset("json", data_files="{names[0]}", split="train")\n'
         "```\n"
     )
+
+
+_LABELS = """\
+def labelled(row, tokenizer):
+    # add tools=json.loads(row["tools"]) where there is that column
+    text = tokenizer.apply_chat_template(row["conversation"], tokenize=False)
+    said = row["conversation"][-1]["content"]
+    begin = text.rindex(said)   # fails where the template changes the answer
+    spans = [(begin + a, begin + b) for a, b in zip(row["masked_spans"][::2], row["masked_spans"][1::2])]
+    made = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    learnt = [b > begin and not any(a < y and b > x for x, y in spans) for a, b in made["offset_mapping"]]
+    return {
+        "input_ids": made["input_ids"],
+        "labels": [token if learn else -100 for token, learn in zip(made["input_ids"], learnt)],
+    }
+"""
+"""How labels are made of the parts that carry no loss, for tools that take labels."""
+
+
+def _masked(files: list[ExportedFile]) -> str:
+    names = {file.kind.name: file.name for file in reversed(files) if file.kind.form == "masked"}
+    if not names:
+        return ""
+    return (
+        "## 不计损失的部分 masked\n\n"
+        "这些样本的回答里有一部分不能学（例如随后被改正的错误），所以不在其他格式里。\n\n"
+        f"- `{names['masked_swift']}`：回答被切成几个连续的 assistant 轮次，各有 `loss`。只能用 ms-swift 自带的模板"
+        "（`--template_backend swift`，即默认值）；用 `jinja` 时 `loss` 会被丢掉，错误的部分也会被学进去。\n"
+        f"- `{names['masked_spans']}`：`masked_spans` 是最后一轮里不计损失的起止位置（按字符）。"
+        "列名不是 `messages`，免得别的工具直接拿去训练；TRL 等接受 `labels` 的工具可以这样转换：\n\n"
+        "A part of these answers must not be learnt, such as a mistake that is corrected further on, "
+        "so they are in no other form.\n\n"
+        f"- `{names['masked_swift']}`: the answer is cut into assistant turns, each with its `loss`. Use ms-swift's own "
+        "templates (`--template_backend swift`, the default); with `jinja` the `loss` is lost and the mistakes are learnt.\n"
+        f"- `{names['masked_spans']}`: `masked_spans` are start and end, in characters, of what carries no loss in the "
+        "last turn. The column is not called `messages`, lest a tool train on all of it. For tools that take `labels`, "
+        "such as TRL:\n\n"
+        f"```python\n{_LABELS}```\n"
+    )
+
+
+def _retrievers(files: list[ExportedFile]) -> str:
+    read = [file for file in files if file.kind.form in RETRIEVER_FORMS]
+    if not read:
+        return ""
+    zh = ["训练检索模型用：问题、能回答它的段落，以及看着像却答不了的段落。"]
+    en = ["For training retrievers: a question, the passage that answers it, and passages that only look like it."]
+    lines: list[str] = []
+    if names := [file.name for file in read if SENTENCE_TRANSFORMERS in file.kind.readers]:
+        zh.append("同一段落会出现在几行里，训练时请用 `NO_DUPLICATES`，免得一行的正例成了另一行的负例。")
+        en.append(
+            "One passage may stand in several rows: train with `NO_DUPLICATES`, so that what answers one question "
+            "is no negative for another."
+        )
+        lines += [
+            f"# {SENTENCE_TRANSFORMERS}",
+            f'samples = load_dataset("json", data_files="{names[0]}", split="train")',
+            *(f"# 或 or: {name}" for name in names[1:]),
+            'arguments = SentenceTransformerTrainingArguments("<folder>", batch_sampler=BatchSamplers.NO_DUPLICATES)',
+            "SentenceTransformerTrainer(model, arguments, samples, loss=MultipleNegativesRankingLoss(model)).train()",
+        ]
+    if names := [file.name for file in read if FLAG_EMBEDDING in file.kind.readers]:
+        lines += [
+            f"# {FLAG_EMBEDDING}",
+            "# torchrun -m FlagEmbedding.finetune.embedder.encoder_only.base --model_name_or_path <model> "
+            f"--train_data {names[0]} --output_dir <folder>",
+        ]
+    code = "```python\n" + "\n".join(lines) + "\n```\n" if lines else ""
+    return f"## 检索 retrieval\n\n{''.join(zh)}\n\n{' '.join(en)}\n" + (f"\n{code}" if code else "")
 
 
 def _tables(files: list[ExportedFile]) -> str:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sftmill.steps.blend import preference_forms as preference
+from sftmill.steps.blend import retriever_forms as retriever
 from sftmill.steps.blend.conversation import Sample
 from sftmill.steps.blend.forms import as_alpaca, as_messages, as_sharegpt
+from sftmill.steps.blend.masked_forms import as_masked_spans, as_masked_swift
 from sftmill.steps.blend.row_file import ARRAY, LINES, Layout, RowFile, encode_row
 from sftmill.steps.blend.table_forms import (
     CSV_HEAD,
@@ -17,11 +19,15 @@ from sftmill.steps.blend.table_forms import (
     encode_sheet_row,
 )
 
-Form = Literal["messages", "alpaca", "sharegpt", "dpo", "kto", "ranking", "csv", "xlsx"]
+Form = Literal["messages", "alpaca", "sharegpt", "dpo", "kto", "ranking", "masked", "triplets", "pairs", "csv", "xlsx"]
 TRAINING_FORMS: tuple[Form, ...] = ("messages", "alpaca", "sharegpt")
 """What is written where the recipe does not say."""
 
+RETRIEVER_FORMS: tuple[Form, ...] = ("triplets", "pairs")
+"""Forms that hold questions and passages; a row needs no answer for them."""
+
 LLAMAFACTORY, SWIFT, TRL, DATASETS, SPREADSHEET = "LLaMA-Factory", "ms-swift", "TRL", "datasets", "Excel"
+SENTENCE_TRANSFORMERS, FLAG_EMBEDDING = "sentence-transformers", "FlagEmbedding"
 
 _MESSAGES_TAGS = {
     "role_tag": "role",
@@ -132,6 +138,14 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("kto_alpaca", "kto", preference.as_kto_alpaca, (LLAMAFACTORY,), _alpaca_entry(_ALPACA | _LABEL)),
     FileKind("kto_sharegpt", "kto", preference.as_kto_sharegpt, (LLAMAFACTORY,), _sharegpt_entry(_SHAREGPT | _LABEL)),
     FileKind("ranking", "ranking", preference.as_ranking, (DATASETS,), None, ".jsonl", tools_apart=True),
+    FileKind("masked_swift", "masked", as_masked_swift, (SWIFT,), None, ".jsonl", tools_apart=True),
+    FileKind("masked_spans", "masked", as_masked_spans, (DATASETS,), None, ".jsonl", tools_apart=True),
+    FileKind("triplets_st", "triplets", retriever.as_triplets_st, (SENTENCE_TRANSFORMERS,), None, ".jsonl"),
+    FileKind("triplets_flag", "triplets", retriever.as_triplets_flag, (FLAG_EMBEDDING,), None, ".jsonl"),
+    FileKind("triplets_swift", "triplets", retriever.as_triplets_swift, (SWIFT,), None, ".jsonl"),
+    FileKind("triplets_swift_reranker", "triplets", retriever.as_triplets_swift_reranker, (SWIFT,), None, ".jsonl"),
+    FileKind("pairs_st", "pairs", retriever.as_pairs_st, (SENTENCE_TRANSFORMERS,), None, ".jsonl"),
+    FileKind("pairs_swift", "pairs", retriever.as_pairs_swift, (SWIFT,), None, ".jsonl"),
     FileKind("csv", "csv", as_cells, (SPREADSHEET, "pandas"), None, ".csv"),
     FileKind("xlsx", "xlsx", as_sheet_cells, (SPREADSHEET,), None, ".xlsx"),
 )

@@ -40,6 +40,8 @@ def _pair(sample: Sample) -> tuple[Turn, Turn]:
         raise LeftOut("no_rejected")
     if sample.repeats_rejected:
         raise LeftOut("same_answer")
+    if sample.masked:
+        raise LeftOut("masked")
     if sample.calls:
         return sample.last_turn(), Turn("assistant", sample.rejected.text)
     chosen, rejected = sample.spoken_alike([sample.answer, sample.rejected])
@@ -52,6 +54,8 @@ def _labelled(sample: Sample) -> tuple[Turn, bool]:
         raise LeftOut("no_label")
     if sample.desirable:
         sample.check_answer()
+    if sample.masked:
+        raise LeftOut("masked")
     return sample.last_turn(), sample.desirable
 
 

@@ -44,7 +44,7 @@ Cells = list[str | float | int | bool | None]
 
 
 def as_cells(sample: Sample) -> Cells:
-    """Return the cells of a sample; raises LeftOut where tools are used or there is no answer.
+    """Return the cells of a sample; raises LeftOut where tools are used, there is no answer, or parts must not be learnt.
 
     `history` holds the earlier turns, each with its role before it. A worse answer stands beside the answer, so
     that people see both; one that is wrong on purpose raises RunError, because a table says nothing of that.
@@ -55,6 +55,8 @@ def as_cells(sample: Sample) -> Cells:
         raise LeftOut("tools")
     if sample.answer is None:
         raise LeftOut("no_answer")
+    if sample.masked:
+        raise LeftOut("masked")
     row = sample.row
     known: dict[str, Any] = {
         "question": sample.prompt[-1].content,

@@ -14,23 +14,25 @@ from sftmill.text import detect_lang
 
 ROLES = {"system", "user", "assistant", "tool"}
 
-ANSWER_FIELDS = ("reference", "tests", "entry_point")
-"""What verifiers and judges go by, taken over from a line."""
+TAKEN = ("reference", "tests", "entry_point", "passage", "rejected")
+"""What verifiers, judges and checks of the source go by, taken over from a line."""
 
 
 class Samples(Source):
     """Reads a JSONL file of samples, prompts or Self-Instruct seed tasks.
 
-    A line has `messages`, or `question` and maybe `answer`, or `instruction`, `input` and `output`, each maybe with
-    what verifiers and judges go by: `reference`, the right answer, or `tests` and `entry_point` of code; or it is a seed task, with `instruction`, `instances` (a list of `input` and `output`) and `is_classification`. A seed task's
-    user turn is the instruction with the input of its first instance, if it has one; `instruction` then holds
+    A line has `messages`, or `question` and maybe `answer`, or `instruction`, `input` and `output`, or `prompt` and
+    `chosen` as preference sets have them, each maybe with
+    `reference`, the right answer; `tests` and `entry_point` of code; the `passage` that it is about; or a `rejected`
+    answer. Or it is a seed task, with `instruction`, `instances` (a list of `input` and `output`) and
+    `is_classification`. A seed task's user turn is the instruction with the input of its first instance, if it has one; `instruction` then holds
     the instruction alone, and a classification has the `task_type` "classification". `task_type`, `topic`, `difficulty`
     and `form` are taken over. Seed tasks are checked; marks of the direction of writing are taken out of them.
     Drops: `unreadable`, `other_language` (with `only`), and of seed tasks `missing_field`, `wrong_field`, `overlong`,
     `reordered_text` (marks that make it look like another text), `duplicate`.
     """
 
-    writes = ("messages", "source", "lang", "sensitivity", "instruction", *ANSWER_FIELDS, *TEXT_FIELDS)
+    writes = ("messages", "source", "lang", "sensitivity", "instruction", *TAKEN, *TEXT_FIELDS)
 
     file: Path
     """The JSONL file, UTF-8."""
@@ -80,7 +82,7 @@ class Samples(Source):
         if not is_seed_task(record):
             row["messages"] = conversation(record)
             row["lang"] = detect_lang(" ".join(m["content"] for m in row["messages"])[:2000])
-            given = {name: record.get(name) for name in ANSWER_FIELDS}
+            given = {name: record.get(name) for name in TAKEN} | {"rejected": _said(record.get("rejected"))}
             row |= {name: value for name, value in given.items() if isinstance(value, str) and value.strip()}
         else:
             task = read_seed_task(record, self.longest)
@@ -98,6 +100,13 @@ class Samples(Source):
                 raise Drop("duplicate", first_line=first)
 
 
+def _said(value: Any) -> Any:
+    """Return the text of a turn, or of the last of several; what is none comes back as it is."""
+    if isinstance(value, list) and value:
+        value = value[-1]
+    return value.get("content") if isinstance(value, dict) else value
+
+
 def conversation(record: Any) -> list[Message]:
     """Return the turns of a record in one of the three known forms; raises ValueError saying what is missing."""
     if not isinstance(record, dict):
@@ -109,12 +118,12 @@ def conversation(record: Any) -> list[Message]:
         if len(messages) != len(turns) or not messages:
             raise ValueError("messages must be a list of objects with role and content, and not empty")
     else:
-        question = record.get("question") or record.get("instruction")
+        question = record.get("question") or record.get("instruction") or _said(record.get("prompt"))
         if isinstance(question, str) and not question.strip():
             raise ValueError("the question is empty")
         if extra := record.get("input"):
             question = f"{question}\n\n{extra}"
-        answer = record.get("answer") or record.get("output")
+        answer = record.get("answer") or record.get("output") or _said(record.get("chosen"))
         messages = [{"role": "user", "content": question}]
         if record.get("system"):
             messages.insert(0, {"role": "system", "content": record["system"]})

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from sftmill.core import Desk, Dropped, Row, Shards, WholeStep, answer
 from sftmill.errors import RecipeError
+from sftmill.flow.lineage import stricter
 from sftmill.steps.curate.user_text import user_text
 from sftmill.text import length, normalise
 
@@ -25,7 +26,8 @@ class HardNegatives(WholeStep):
     passage whose cosine with the question is above `ceiling` times that of the question's own passage is left out
     (positive-aware mining, Moreira et al. 2024, arXiv 2407.15831, who find .95 best), as is one in which a short
     answer stands, and one that is part of the own passage or the other way round. Every question is held against every
-    passage: 100,000 by 100,000 of 512 dimensions take minutes.
+    passage: 100,000 by 100,000 of 512 dimensions take minutes. A row becomes as sensitive as the strictest passage that it
+    is given.
     Drops: `no_pair`, `too_few_negatives`.
     """
 
@@ -55,11 +57,14 @@ class HardNegatives(WholeStep):
         """Yield the rows in stream order, with their hard negatives."""
         rows = inputs["rows"]
         passages: dict[str, int] = {}
+        secrecy: dict[str, str] = {}
         questions: dict[str, int] = {}
         for row in rows.rows():
             text, asks = (row.get("passage") or "").strip(), user_text(row)
             if text and asks:
                 passages.setdefault(text, len(passages))
+                level = row.get("sensitivity") or "internal"
+                secrecy[text] = stricter(secrecy.get(text, level), level)
                 questions.setdefault(asks, len(questions))
         texts = list(passages)
         plain = [normalise(text).casefold() for text in texts]
@@ -74,10 +79,10 @@ class HardNegatives(WholeStep):
             waiting.append((row, questions[asks], passages[text]))
             if len(waiting) == BLOCK:
                 for made in self._mine(waiting, asked, there, texts, plain):
-                    yield made
+                    yield _as_secret(made, secrecy)
                 waiting = []
         for made in self._mine(waiting, asked, there, texts, plain):
-            yield made
+            yield _as_secret(made, secrecy)
 
     def _mine(self, block: list, asked: np.ndarray, there: np.ndarray, texts: list[str], plain: list[str]):
         """Yield the rows of a block with their negatives."""
@@ -117,3 +122,11 @@ class HardNegatives(WholeStep):
                 "name another model for this role"
             )
         return np.concatenate(made) if made else np.zeros((0, 1), np.float32)
+
+
+def _as_secret(made: Row | Dropped, secrecy: Mapping[str, str]) -> Row | Dropped:
+    """Return a row as sensitive as the strictest of its negatives; `secrecy` says how sensitive each passage is."""
+    if isinstance(made, Dropped):
+        return made
+    own = made.get("sensitivity") or "internal"
+    return {**made, "sensitivity": stricter(own, *(secrecy[text] for text in made["hard_negatives"]))}

@@ -1,0 +1,1 @@
+"""The same knowledge in other wordings, and in the shapes that retrieval-augmented models are trained on."""
