@@ -1,5 +1,6 @@
 """Computations on untrusted text that may take for ever, in a process that is killed when it does."""
 
+import atexit
 import contextlib
 import json
 import os
@@ -73,7 +74,7 @@ class Bounded:
         return self.process
 
     def _end(self) -> None:
-        if self.process:
+        if self.process and self.owner == os.getpid():  # a fork of the process that started it leaves it alone
             self.process.kill()
             self.process.wait()
             for stream in (self.process.stdin, self.process.stdout):
@@ -89,4 +90,5 @@ class Bounded:
 
 
 HELPER = Bounded()
-"""The helper of this process; it ends with it, since its standard input then ends."""
+"""The helper of this process; it ends with it, at the latest when its standard input ends."""
+atexit.register(HELPER.close)

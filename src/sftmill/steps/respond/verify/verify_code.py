@@ -1,5 +1,6 @@
 """Whether code passes its unit tests, run in a sandbox."""
 
+import atexit
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,3 +55,11 @@ def _sandbox() -> Iterator[Sandbox]:
         finally:
             with _LOCK:
                 _FREE.append(sandbox)
+
+
+@atexit.register
+def _close_all() -> None:
+    """End the sandboxes that wait for the next check."""
+    with _LOCK:
+        while _FREE:
+            _FREE.pop().close()
