@@ -12,13 +12,23 @@ import sys
 from collections.abc import Callable
 
 from common import Result, measure_bars
+from faithfulness_bars import faithfulness
 from judge_bars import best_of_n_cost, judge_pipeline
 from preference_bars import feedback_rows, tournament, vectors
 from verify_bars import code_verify, math_verify
 
 BARS: dict[str, Callable[[bool], list[Result]]] = {
     bar.__name__: bar
-    for bar in (math_verify, code_verify, vectors, tournament, feedback_rows, best_of_n_cost, judge_pipeline)
+    for bar in (
+        math_verify,
+        code_verify,
+        faithfulness,
+        vectors,
+        tournament,
+        judge_pipeline,
+        best_of_n_cost,
+        feedback_rows,
+    )  # fmt: skip
 }
 
 if __name__ == "__main__":

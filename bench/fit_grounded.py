@@ -1,18 +1,21 @@
 """Fits the constants of `sftmill/steps/curate/grounding/calibration.py` and prints them.
 
     python bench/fit_grounded.py
+    python bench/fit_grounded.py --lifts     # those of the second stage, for answers that a model has read; an hour
 
 Takes the halves of the passages that `corruptions.half` calls "dev"; see `grounded_bars.py` for the other half.
 """
 
+import asyncio
 import sys
 
 from common import CannotMeasure
 from corruptions import Pair, half, pairs
+from faithfulness_bars import KEPT, read_pairs
 from grounded_bars import published, questions, row_of
 from sftmill.core import Drop
-from sftmill.steps.curate.grounding.calibration import WEIGHTS
-from sftmill.steps.curate.grounding.grounded import examine
+from sftmill.steps.curate.grounding.calibration import LIFTS_WEIGHTS, WEIGHTS, lift_signals
+from sftmill.steps.curate.grounding.examined import examine
 
 RIDGE = 1.0
 
@@ -28,6 +31,17 @@ def examples(chosen: list[Pair]) -> tuple[list[list[float]], list[int]]:
         if signals is not None:
             rows.append([1.0, *(getattr(signals, name) for name in WEIGHTS)])
             labels.append(pair["label"])
+    return rows, labels
+
+
+def lift_examples(chosen: list[Pair]) -> tuple[list[list[float]], list[int]]:
+    """Return what the second stage weighs, with a 1 before it, and the labels of the pairs that a model has read."""
+    rows, labels = [], []
+    for one in asyncio.run(read_pairs(chosen, KEPT)):
+        if one.row["question_lift"] is not None:
+            seen = lift_signals(one.plain, one.row["question_lift"], one.row["answer_opening"])
+            rows.append([1.0, *(seen[name] for name in LIFTS_WEIGHTS)])
+            labels.append(one.pair["label"])
     return rows, labels
 
 
@@ -76,12 +90,14 @@ def main() -> int:
     except CannotMeasure as problem:
         print(f"cannot measure: {problem}", file=sys.stderr)
         return 2
-    rows, labels = examples(chosen)
+    lifts = "--lifts" in sys.argv[1:]
+    rows, labels = lift_examples(chosen) if lifts else examples(chosen)
     intercept, *weights = fit(rows, labels)
+    prefix = "LIFTS_" if lifts else ""
     print(f"# {len(rows)} pairs, {sum(labels)} of them faithful")
-    print(f"INTERCEPT = {intercept:.2f}")
-    print("WEIGHTS: dict[str, float] = {")
-    for name, weight in zip(WEIGHTS, weights, strict=True):
+    print(f"{prefix}INTERCEPT = {intercept:.2f}")
+    print(f"{prefix}WEIGHTS: dict[str, float] = {{")
+    for name, weight in zip(LIFTS_WEIGHTS if lifts else WEIGHTS, weights, strict=True):
         print(f'    "{name}": {weight:.2f},')
     print("}")
     return 0

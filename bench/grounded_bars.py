@@ -119,18 +119,19 @@ def kinds(scored: Scored, name: str) -> list[str]:
 
 def reliability(scored: Scored) -> tuple[float, list[str]]:
     """Return the expected calibration error over ten equal bins of the score, and a table of them."""
+    return reliability_of([(s, p["label"]) for s, p in zip(scored.scores, scored.pairs, strict=True)])
+
+
+def reliability_of(told: list[tuple[float, int]]) -> tuple[float, list[str]]:
+    """Return the same for scores with their labels."""
     lines, error = ["  score     pairs  predicted  faithful"], 0.0
     for low in range(10):
-        inside = [
-            (s, p["label"])
-            for s, p in zip(scored.scores, scored.pairs, strict=True)
-            if low / 10 <= s < (low + 1) / 10 or (low == 9 and s == 1)
-        ]
+        inside = [(s, label) for s, label in told if low / 10 <= s < (low + 1) / 10 or (low == 9 and s == 1)]
         if not inside:
             continue
         said = sum(s for s, _ in inside) / len(inside)
         true = sum(label for _, label in inside) / len(inside)
-        error += abs(said - true) * len(inside) / len(scored.pairs)
+        error += abs(said - true) * len(inside) / len(told)
         lines.append(f"  {low / 10:.1f}-{(low + 1) / 10:.1f} {len(inside):8} {said:10.2f} {true:9.2f}")
     return error, lines
 

@@ -89,6 +89,8 @@ STEPS = StepTable(
         "word_filter": "curate.filters.word_filter:WordFilter",
         "question_form": "curate.filters.questions:Questions",
         "round_trip": "instruct.seq2seq.round_trip:RoundTrip",
+        "passage_lift": "curate.grounding.passage_lift:PassageLift",
+        "support": "curate.grounding.support:Support",
         "grounded": "curate.grounding.grounded:Grounded",
         "passage_noise": "curate.filters.passage_noise:PassageNoise",
         "reviewed": "curate.reviewed:Reviewed",

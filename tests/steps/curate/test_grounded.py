@@ -68,6 +68,11 @@ def test_a_quotation_with_slips_is_cut_anew_and_an_invented_one_is_replaced():
     assert all(quotation in ZH for quotation in row["quotations"]) and row["quotations"]
 
 
+@pytest.mark.parametrize("passage", ["", None, " \n"])
+def test_a_row_without_a_passage_goes_by_that_name(passage):
+    assert reason("谁？", "甲。", passage=passage) == "no_passage"
+
+
 def test_quotations_without_any_place_in_the_passage_are_no_support():
     assert (
         reason("谁发明了电话？", "电话由贝尔发明。", quotations=["贝尔发明了电话机并获得专利"]) == "quotation_not_found"
