@@ -17,19 +17,17 @@ from judge_bars import best_of_n_cost, judge_pipeline
 from preference_bars import feedback_rows, tournament, vectors
 from verify_bars import code_verify, math_verify
 
-BARS: dict[str, Callable[[bool], list[Result]]] = {
-    bar.__name__: bar
-    for bar in (
-        math_verify,
-        code_verify,
-        faithfulness,
-        vectors,
-        tournament,
-        judge_pipeline,
-        best_of_n_cost,
-        feedback_rows,
-    )  # fmt: skip
-}
+ALL = (
+    math_verify,
+    code_verify,
+    faithfulness,
+    vectors,
+    tournament,
+    judge_pipeline,
+    best_of_n_cost,
+    feedback_rows,
+)
+BARS: dict[str, Callable[[bool], list[Result]]] = {bar.__name__: bar for bar in ALL}
 
 if __name__ == "__main__":
     sys.exit(measure_bars(__doc__, BARS))
