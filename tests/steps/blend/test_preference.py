@@ -235,8 +235,10 @@ def test_the_readme_tells_how_to_train_on_each(tmp_path):
     readme = (tmp_path / "README.md").read_text("utf-8")
     for command in (
         "stage=dpo dataset_dir=. dataset=sft_dpo_sharegpt   # 或 or: sft_dpo_alpaca",
+        "stage=dpo pref_loss=orpo dataset_dir=. dataset=sft_dpo_sharegpt",
         "stage=kto dataset_dir=. dataset=sft_kto_sharegpt",
         "swift rlhf --rlhf_type dpo --model <model> --dataset sft.dpo_swift.jsonl",
+        "swift rlhf --rlhf_type orpo --model <model> --dataset sft.dpo_swift.jsonl",
         "swift rlhf --rlhf_type kto --model <model> --dataset sft.kto_swift.jsonl sft.tool_kto_swift.jsonl",
         "from trl import DPOTrainer, KTOTrainer",
         'load_dataset("json", data_files="sft.ranking.jsonl", split="train")',

@@ -45,7 +45,7 @@ class Export(WholeStep):
     )  # fmt: skip
 
     forms: tuple[Form, ...] = Field(TRAINING_FORMS, min_length=1)
-    """Which forms to write: messages, alpaca, sharegpt; dpo (rows with a `rejected` answer), kto (rows with
+    """Which forms to write: messages, alpaca, sharegpt; dpo (rows with a `rejected` answer; ORPO reads the same), kto (rows with
     `desirable`), ranking (rows with `candidates` and `scores`); masked (rows with `masked_spans`); triplets (rows with
     `passage` and `hard_negatives`) and pairs (rows with `passage`), for retrievers; csv and xlsx for people."""
     negatives: int = Field(1, ge=1, le=50)

@@ -146,6 +146,8 @@ def _llamafactory(files: list[ExportedFile]) -> str:
         if names:
             other = f"   # 或 or: {', '.join(map(str, names[1:]))}" if names[1:] else ""
             lines.append(f"llamafactory-cli train train.yaml stage={stage} dataset_dir=. dataset={names[0]}{other}")
+        if names and form == "dpo":  # the same pairs serve ORPO, which needs no reference model
+            lines.append(f"llamafactory-cli train train.yaml stage=dpo pref_loss=orpo dataset_dir=. dataset={names[0]}")
     return (
         f"## {LLAMAFACTORY}\n\n"
         "在本目录运行，`train.yaml` 是你自己的训练配置。数据集已登记在 `dataset_info.json` 里，"
@@ -159,6 +161,7 @@ def _llamafactory(files: list[ExportedFile]) -> str:
 _SWIFT_COMMANDS = (
     (("messages", "masked_swift"), "swift sft"),
     (("dpo_swift",), "swift rlhf --rlhf_type dpo"),
+    (("dpo_swift",), "swift rlhf --rlhf_type orpo"),
     (("kto_swift",), "swift rlhf --rlhf_type kto"),
     (("triplets_swift",), "swift sft --task_type embedding --loss_type infonce"),
     (("pairs_swift",), "swift sft --task_type embedding --loss_type infonce"),
