@@ -2,6 +2,7 @@
 
 import pytest
 
+from sftmill.steps.instruct.glossary import read_glossary
 from sftmill.steps.respond.answer.terms import check_terms, load_terms, read_terms, term_problems, terms_in
 
 GLOSSARY = """
@@ -85,3 +86,10 @@ def test_a_forbidden_word_within_a_right_name_is_none(tmp_path):
     assert check_terms("冷媒泵要停。", terms, "zh") == []
     assert [fault.facts["word"] for fault in check_terms("冷媒泵里的冷媒。", terms, "zh")] == ["冷媒"]
     assert check_terms("The costly rate", terms, "en") == [], "cost is no part of costly"
+
+
+def test_a_glossary_with_forbidden_words_serves_the_steps_that_want_meanings_too(tmp_path):
+    path = tmp_path / "terms.yaml"
+    path.write_text("久期: {meaning: 现金流的平均期限, forbidden: [持续期]}\n凸性: 二阶敏感度\n", "utf-8")
+    assert read_glossary(path) == {"久期": "现金流的平均期限", "凸性": "二阶敏感度"}
+    assert [term.forbidden for term in read_terms(path)] == [("持续期",), ()]

@@ -1,6 +1,6 @@
 """A glossary: the terms of a domain and what they mean, from a YAML or a text file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,13 +12,17 @@ LARGEST = 5 * 1024 * 1024
 LONGEST_TERM, LONGEST_MEANING = 60, 400
 """Characters; a longer meaning is cut off in prompts, a longer term is a fault."""
 
+ENTRY = ("meaning", "forbidden", "zh", "en")
+"""What a term may have in YAML, where it has more than a meaning."""
+
 _BETWEEN = lazy_pattern(r"\t|\s*[:：=]\s*|\s+[-–—]\s+|——")
 
 
 def read_glossary(path: Path) -> dict[str, str]:
     """Return the terms with their meanings ("" where none is given), in the order of the file.
 
-    YAML (.yaml, .yml): a mapping of terms to meanings, or a list of terms. Any other file is text, UTF-8: one term a
+    YAML (.yaml, .yml): a mapping of terms to meanings, or to mappings with a `meaning` among what else `respond` reads of a
+    term, or a list of terms. Any other file is text, UTF-8: one term a
     line, its meaning behind a colon, a tab or a dash; `#` begins a comment. Raises OSError, or ValueError saying what is wrong.
     """
     if path.stat().st_size > LARGEST:
@@ -39,12 +43,12 @@ def read_glossary(path: Path) -> dict[str, str]:
     return found
 
 
-def glossary_problems(path: Path | None) -> list[str]:
-    """Return why the glossary of a step cannot be used, if so; a step may have none."""
+def glossary_problems(path: Path | None, read: Callable[[Path], Sized] = read_glossary) -> list[str]:
+    """Return why the glossary of a step cannot be used, if so; a step may have none. `read` reads its terms."""
     if path is None:
         return []
     try:
-        found = read_glossary(path)
+        found = read(path)
     except (OSError, ValueError) as problem:
         why = problem.strerror if isinstance(problem, OSError) else problem
         return [f"glossary: {str(path)!r} cannot be read ({why}); correct the file, or its path here"]
@@ -65,6 +69,10 @@ def _from_yaml(text: str) -> list[tuple[str, str]]:
         pairs = [(one, "") if not isinstance(one, dict) else next(iter(one.items()), ("", "")) for one in value]
     else:
         raise ValueError("is neither a mapping of terms to meanings nor a list of terms")
+    pairs = [
+        (term, said.get("meaning") if isinstance(said, dict) and said.keys() <= set(ENTRY) else said)
+        for term, said in pairs
+    ]
     for term, meaning in pairs:
         if isinstance(term, dict | list) or isinstance(meaning, dict | list):
             raise ValueError(f"the term {str(term)[:40]!r} has a structure as its meaning; write a text")

@@ -6,13 +6,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sftmill.steps.instruct.glossary import LARGEST, LONGEST_MEANING, LONGEST_TERM, read_glossary
+from sftmill.steps.instruct.glossary import (
+    ENTRY,
+    LARGEST,
+    LONGEST_MEANING,
+    LONGEST_TERM,
+    glossary_problems,
+    read_glossary,
+)
 from sftmill.steps.respond.answer.fault import Fault
 from sftmill.text import is_cjk, normalise
 
 MOST = 20
 """Terms that are shown with one question."""
-KEYS = ("meaning", "forbidden", "zh", "en")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,8 @@ def _term(name: str, value: Any) -> Term:
         raise ValueError(f"has the term {name[:30]!r} of {len(name)} characters; a term has 1 to {LONGEST_TERM}")
     if not isinstance(value, dict):
         return Term(name, "" if value is None else str(value).strip()[:LONGEST_MEANING])
-    if unknown := [str(key) for key in value if key not in KEYS]:
-        raise ValueError(f"the term {name!r} has {unknown[0]!r}; what a term may have is {', '.join(KEYS)}")
+    if unknown := [str(key) for key in value if key not in ENTRY]:
+        raise ValueError(f"the term {name!r} has {unknown[0]!r}; what a term may have is {', '.join(ENTRY)}")
     forbidden = value.get("forbidden") or ()
     words = tuple(str(one).strip() for one in ([forbidden] if isinstance(forbidden, str) else forbidden))
     rest = {key: str(value.get(key) or "").strip()[:LONGEST_MEANING] for key in ("meaning", "zh", "en")}
@@ -81,14 +87,7 @@ def _term(name: str, value: Any) -> Term:
 
 def term_problems(path: Path | None) -> list[str]:
     """Return why the glossary of a step cannot be used, if so; a step may have none."""
-    if path is None:
-        return []
-    try:
-        found = read_terms(path)
-    except (OSError, ValueError) as problem:
-        why = problem.strerror if isinstance(problem, OSError) else problem
-        return [f"glossary: {str(path)!r} cannot be read ({why}); correct the file, or its path here"]
-    return [] if found else [f"glossary: {str(path)!r} holds no term; write one a line, or leave it out"]
+    return glossary_problems(path, read_terms)
 
 
 def load_terms(path: Path) -> tuple[Term, ...]:
