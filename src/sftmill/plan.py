@@ -227,8 +227,9 @@ class _Planner:
                 )
 
     def _asks(self, stream: Stream, entry: StepEntry, sensitivity: Sensitivity) -> None:
-        """Check a step's prompts and the roles it asks."""
+        """Check a step's prompts and the roles it asks, which see its own files, too, as secret as it says they are."""
         cls = type(entry.step)
+        sensitivity = stricter(sensitivity, getattr(entry.step, "sensitivity", sensitivity))
         if cls.prompts:
             for problem in self.made.prompts.check(cls, entry.name, self.recipe.langs):
                 self.wrong(entry.line, f"step {entry.name!r}: {problem}")

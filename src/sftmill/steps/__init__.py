@@ -95,6 +95,7 @@ STEPS = StepTable(
         "passage_noise": "curate.filters.passage_noise:PassageNoise",
         "reviewed": "curate.reviewed:Reviewed",
         "dedup": "curate.dedup:Dedup",
+        "decontaminate": "curate.decontaminate.decontaminate:Decontaminate",
         "tag_instructions": "curate.labelling.tag_instructions:TagInstructions",
         "label": "curate.labelling.label:Label",
         "neighbours": "curate.near.neighbours:Neighbours",

@@ -1,0 +1,1 @@
+"""Training rows that hold items of evaluation sets are found and taken out."""
