@@ -94,7 +94,7 @@ STEPS = StepTable(
         "grounded": "curate.grounding.grounded:Grounded",
         "passage_noise": "curate.filters.passage_noise:PassageNoise",
         "reviewed": "curate.reviewed:Reviewed",
-        "dedup": "curate.dedup:Dedup",
+        "dedup": "curate.dedup.dedup:Dedup",
         "decontaminate": "curate.decontaminate.decontaminate:Decontaminate",
         "tag_instructions": "curate.labelling.tag_instructions:TagInstructions",
         "label": "curate.labelling.label:Label",

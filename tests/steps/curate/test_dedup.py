@@ -2,42 +2,20 @@
 
 import asyncio
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.steps.curate.given_rows import run_step as run
+from tests.steps.curate.given_rows import said as row
 
 from sftmill.core import Dropped
-from sftmill.steps.curate.dedup import Dedup, comparison_key
+from sftmill.flow.shards import JoinedShards, Seal, ShardList, schema_of, write_shard
+from sftmill.steps.curate.dedup.comparison import comparison_key, texts_key
+from sftmill.steps.curate.dedup.dedup import Dedup
 
 
-class FakeShards:
-    def __init__(self, rows):
-        self._rows = rows
-
-    def __len__(self):
-        return len(self._rows)
-
-    def rows(self):
-        return iter(self._rows)
-
-    def batches(self, columns=None):
-        values = [row.get("reviewed") for row in self._rows]
-        return iter([pa.RecordBatch.from_arrays([pa.array(values, pa.string())], ["reviewed"])])
-
-
-def run(step, rows):
-    async def collect():
-        return [item async for item in step.run({"rows": FakeShards(rows)}, None)]
-
-    items = asyncio.run(collect())
-    kept = [item for item in items if not isinstance(item, Dropped)]
-    return kept, [item for item in items if isinstance(item, Dropped)]
-
-
-def row(name, question, answer="好。", **more):
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return {"id": name, "messages": messages, **more}
+def key_of(row):
+    return texts_key([turn["content"] for turn in row["messages"][:1]])
 
 
 def kept_ids(step, rows):
@@ -146,15 +124,15 @@ questions = st.text(st.sampled_from("热通道 RAIDraid５5.,，。？?！“”
 def test_of_equal_rows_one_with_the_highest_rank_stays(given_rows):
     step = Dedup()
     ranks = {None: 0, "accepted": 1, "edited": 2}
-    rows = [row(str(i), text, reviewed=word) for i, (text, word) in enumerate(given_rows)]
+    rows = [row(str(i), text, **({"reviewed": word} if word else {})) for i, (text, word) in enumerate(given_rows)]
     kept, dropped = run(step, rows)
     assert [r["id"] for r in kept] == sorted((r["id"] for r in kept), key=int)
     assert len(kept) + len(dropped) == len(rows)
     for item in dropped:
         winner = rows[int(item.facts["of"])]
         assert winner in kept
-        assert step._key(winner) == step._key(item.row)
-        best, other = ranks[winner["reviewed"]], ranks[item.row["reviewed"]]
+        assert key_of(winner) == key_of(item.row)
+        best, other = ranks[winner.get("reviewed")], ranks[item.row.get("reviewed")]
         assert (best, -int(winner["id"])) > (other, -int(item.row["id"]))
 
 
@@ -165,13 +143,13 @@ def test_kept_keys_differ_and_every_drop_points_at_a_kept_row(texts):
     rows = [row(str(i), text) for i, text in enumerate(texts)]
     kept, dropped = run(step, rows)
     assert len(kept) + len(dropped) == len(rows)
-    keys = [step._key(r) for r in kept if step._key(r) is not None]
+    keys = [key_of(r) for r in kept if key_of(r) is not None]
     assert len(keys) == len(set(keys))
     by_id = {r["id"]: r for r in kept}
     for item in dropped:
         first = by_id[item.facts["of"]]
         assert int(first["id"]) < int(item.row["id"])
-        assert step._key(first) == step._key(item.row)
+        assert key_of(first) == key_of(item.row)
     assert run(step, kept) == (kept, [])
 
 
@@ -180,3 +158,23 @@ def test_kept_keys_differ_and_every_drop_points_at_a_kept_row(texts):
 def test_full_width_letters_have_the_same_key(text):
     wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else "\u3000" if c == " " else c for c in text)
     assert comparison_key(wide) == comparison_key(text)
+
+
+@pytest.mark.parametrize("how", ["exact", "near"])
+def test_a_condition_between_the_shards_and_the_step_leaves_rows_out_first(tmp_path, how):
+    if how == "near":
+        pytest.importorskip("numba", reason="near-duplicates need numba: pip install 'sftmill[scale]'")
+    names = ["messages", "reviewed"]
+    rows = [row("a", "什么是热通道？"), row("b", "什么是热通道", reviewed="edited"), row("c", "什么是“热通道”？")]
+    write_shard(tmp_path / "00000.parquet", rows, schema_of(names), Seal("", ""))
+    write_shard(tmp_path / "00001.parquet", [row("d", "什么是热通道!")], schema_of(["messages"]), Seal("", ""))
+    files = [tmp_path / "00000.parquet", tmp_path / "00001.parquet"]
+    whole = ShardList(files)
+    part = JoinedShards([ShardList(files[:1], lambda given: given["id"] != "b"), ShardList(files[1:])])
+
+    async def kept(shards):
+        items = [item async for item in Dedup(how=how).run({"rows": shards}, None)]
+        return [name for item in items if not isinstance(item, Dropped) for name in item.column("id").to_pylist()]
+
+    assert asyncio.run(kept(whole)) == ["b"]
+    assert asyncio.run(kept(part)) == ["a"]
