@@ -78,9 +78,7 @@ def make_block(size: int, seed: int, start: int) -> tuple[pa.Array, pa.Table]:
     draw = np.random.Generator(np.random.PCG64(seed))
     fresh = size - int(COPIES * size)
     chinese = int(CHINESE * fresh)
-    texts = pa.concat_arrays(
-        [_write(draw, chinese, _words_zh(), "。"), _write(draw, fresh - chinese, _words_en(), ". ")]
-    )
+    texts = pa.concat_arrays([_write(draw, chinese, words_zh(), "。"), _write(draw, fresh - chinese, words_en(), ". ")])
     origins = draw.integers(0, fresh, size - fresh)
     kinds = draw.choice(list(KINDS), size - fresh, p=list(KINDS.values()))
     edits = draw.integers(1, 13, size - fresh)
@@ -110,7 +108,7 @@ def pieces(text: str, size: int = 5) -> set[str]:
     return {text[i : i + size] for i in range(max(1, len(text) - size + 1))}
 
 
-def _words_zh() -> tuple[list[str], int]:
+def words_zh() -> tuple[list[str], int]:
     """Return words of one to three characters, the most frequent first, and how many make a text."""
     draw = np.random.Generator(np.random.PCG64(1))
     characters = [chr(point) for point in range(0x4E00, 0x4E00 + 3500) if chr(point) not in NUMERALS]
@@ -118,7 +116,7 @@ def _words_zh() -> tuple[list[str], int]:
     return ["".join(draw.choice(characters, size)) for size in sizes], 140
 
 
-def _words_en() -> tuple[list[str], int]:
+def words_en() -> tuple[list[str], int]:
     """Return words of one to four syllables, the most frequent first, and how many make a text."""
     draw = np.random.Generator(np.random.PCG64(2))
     heads, tails = (

@@ -12,7 +12,7 @@ from sftmill.flow.engine import LocalEngine
 from sftmill.flow.losses import read_losses
 from sftmill.flow.shards import read_seal, shard_files
 from sftmill.flow.stage import Stage
-from toy_steps import Break, DropOdd, Echo, Numbers, SeeEnvironment, Twins
+from toy_steps import Break, DropOdd, DropOddQuickly, Echo, Numbers, SeeEnvironment, Twins
 
 COLUMNS = ("draw", "title")
 
@@ -67,6 +67,17 @@ def test_the_bytes_do_not_depend_on_window_or_workers(tmp_path):
     for number, (window, processes) in enumerate([(1, 1), (7, 2), (500, 3)]):
         folder = tmp_path / str(number)
         run(stages(folder, Numbers(count=700), DropOdd(), Echo(), Twins()), FakeDesk(), window, processes=processes)
+        written.append({p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*.parquet"))})
+    assert written[0] == written[1] == written[2]
+    assert len(written[0]) > 3
+
+
+def test_the_bytes_do_not_depend_on_the_row_from_which_workers_take_over_quick_steps(tmp_path, monkeypatch):
+    written = []
+    for number, first in enumerate([0, 700, 10_000]):
+        monkeypatch.setattr("sftmill.flow.reading.MANY_ROWS", first)
+        folder = tmp_path / str(number)
+        run(stages(folder, Numbers(count=2600), DropOddQuickly()))
         written.append({p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*.parquet"))})
     assert written[0] == written[1] == written[2]
     assert len(written[0]) > 3

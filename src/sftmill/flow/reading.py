@@ -37,6 +37,10 @@ PULL_ROWS = 256
 TURN_ROWS = 32
 """Rows after which the event loop gets its turn."""
 
+MANY_ROWS = 20_000
+"""Rows from which on worker processes take over also what is quick: to start them costs a second of CPU time, a row
+in this process holds up the event loop and all calls."""
+
 DONE_FILE = "reading.json"
 
 
@@ -63,7 +67,8 @@ class ReadingPass:
         self.stream = stream
         self.lang = lang
         self.steps = [(number, stage.name, stage.step) for number, stage in enumerate(stages)][1:]
-        self.workers = None if all(stage.step.quick for stage in stages[1:]) else workers
+        self.workers = workers
+        self.quick = all(stage.step.quick for stage in stages[1:])
         self.shard_rows = shard_rows
         self.limit = limit
         self.reserve = reserve
@@ -90,9 +95,9 @@ class ReadingPass:
         listing = Listing()
         packer = Packer(self, listing)
         ahead: deque[tuple[Row | Fate, Awaitable[Walked] | Walked | None]] = deque()
-        most = 4 * self.workers.number if self.workers else PULL_ROWS
+        most = PULL_ROWS if self.quick or self.workers is None else 4 * self.workers.number
         async for row in self._pull(listing):
-            ahead.append((row, self._walk(row) if isinstance(row, dict) and self.steps else None))
+            ahead.append((row, self._walk(row, listing.number) if isinstance(row, dict) and self.steps else None))
             while len(ahead) >= most and not packer.full:
                 async for shard in packer.add(*ahead.popleft()):
                     yield shard
@@ -137,12 +142,12 @@ class ReadingPass:
                 break
         return listing.digest == earlier["listing"]
 
-    def _walk(self, row: Row) -> asyncio.Task[Walked] | Walked:
-        """Take a row through the stages: in a worker, or here where they are all quick.
+    def _walk(self, row: Row, number: int) -> asyncio.Task[Walked] | Walked:
+        """Take a row through the stages: in a worker, or here where they are all quick and the rows are few.
 
         A thread would cost more than it brings: it and the event loop would wait for each other at every call.
         """
-        if self.workers is not None:
+        if self.workers is not None and not (self.quick and number <= MANY_ROWS):
             return asyncio.create_task(self.workers.walk(1, len(self.stages), row, ()))
         return walk(self.steps, row, ())
 
@@ -216,7 +221,7 @@ class Packer:
         if walked is None:
             self.rows.append(root)
         else:
-            if len(self.rows) >= whole // 2 and not isinstance(walked, Walked):
+            if len(self.rows) >= whole // 2 and not self.reading.quick:
                 yield await self._write(len(self.rows))
             walked = walked if isinstance(walked, Walked) else await walked
             for passed in walked.passed:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sftmill.text.lazy import lazy_pattern
 from sftmill.text.units import Span, normalise_with_map
@@ -15,6 +16,7 @@ _LONGEST = 4000
 _KEPT = lazy_pattern(r"\w|[%‰℃°$€£¥+<>=≤≥]")
 
 
+@lru_cache(maxsize=16)  # a passage is looked into for every quotation of every answer from it
 def _squeezed(s: str) -> tuple[str, list[int]]:
     """Return the text without spaces and punctuation, simplified, in lower case, and the offset of each character.
 
@@ -94,15 +96,16 @@ def _runs_on(text: str, at: int) -> bool:
 
 def _windows(wanted: str, text: str, threshold: float) -> list[tuple[int, int]]:
     """Return up to three stretches of `text` that share enough 4-character pieces with `wanted`."""
-    places: defaultdict[str, list[int]] = defaultdict(list)
+    seeds = [wanted[i : i + _SEED] for i in range(len(wanted) - _SEED + 1)]
+    places: dict[str, list[int]] = {seed: [] for seed in seeds}
     for j in range(len(text) - _SEED + 1):
-        places[text[j : j + _SEED]].append(j)
+        if (seed := text[j : j + _SEED]) in places:
+            places[seed].append(j)
     slack = int(len(wanted) * (1 - threshold)) + 2
     votes: defaultdict[int, int] = defaultdict(int)
     width = max(slack, 4)
-    for i in range(len(wanted) - _SEED + 1):
-        hits = places.get(wanted[i : i + _SEED], ())
-        for j in hits[:50]:  # a piece that stands everywhere tells nothing
+    for i, seed in enumerate(seeds):
+        for j in places[seed][:50]:  # a piece that stands everywhere tells nothing
             votes[(j - i) // width] += 1
     ranked = sorted(votes, key=lambda d: (-(votes[d] + max(votes.get(d - 1, 0), votes.get(d + 1, 0))), d))
     out: list[tuple[int, int]] = []

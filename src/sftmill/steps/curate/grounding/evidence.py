@@ -214,15 +214,15 @@ class Source:
         total = sum(need.values())
         best: tuple[float, int, int, float] | None = None
         sizes = max(self.sentence_of) + 1
-        held = [Counter[str]() for _ in range(sizes)]
+        held: list[set[str]] = [set() for _ in range(sizes)]
         for unit in need:
             for at in self.positions.get(unit, ()):
-                held[self.sentence_of[at]][unit] += 1
+                held[self.sentence_of[at]].add(unit)
         for first in range(sizes):
-            here: Counter[str] = Counter()
+            here: set[str] = set()
             for last in range(first, min(first + 3, sizes)):
                 here |= held[last]
-                share = sum(min(need[u], 1) * need[u] for u in need if u in here) / total
+                share = sum(need[unit] for unit in here) / total
                 value = share - 0.05 * (last - first)
                 if best is None or value > best[0]:
                     best = (value, first, last, share)

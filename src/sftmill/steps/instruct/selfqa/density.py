@@ -12,7 +12,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
-from sftmill.text import detect_lang, length, numbers, sentences
+from sftmill.text import Number, detect_lang, length, numbers, sentences
 from sftmill.text.lazy import lazy_pattern
 
 SIGNALS: dict[str, dict[str, re.Pattern[str]]] = {
@@ -169,7 +169,7 @@ def _table_row(line: str, signals: Counter[str], measures: Counter[str]) -> floa
     cells = [cell for cell in line.strip().strip("|").split("|") if cell.strip()]
     if len(cells) < 2 or not _says_something(line):
         return 0.0
-    _count_measures(line, measures)
+    _count_measures(numbers(line), measures)
     signals["compare"] += 1
     return 0.5
 
@@ -181,7 +181,7 @@ def _sentence(text: str, signals: Counter[str], measures: Counter[str]) -> float
         return 0.0
     lang = detect_lang(body)
     size, short = length(body, lang), _SHORT_SENTENCE[lang]
-    ended, item, valued = bool(_ENDS_SENTENCE.search(body)), body != text, bool(numbers(body))
+    ended, item, valued = bool(_ENDS_SENTENCE.search(body)), body != text, numbers(body)
     if not ended and not item and not valued and (_is_title(text) or size < 2 * short):
         return 0.0
     if not ended and size < (short if item else 3 * short):
@@ -192,13 +192,13 @@ def _sentence(text: str, signals: Counter[str], measures: Counter[str]) -> float
         return _RECORD  # what leads in to a list is asked together with the list
     found = [kind for kind, pattern in SIGNALS[lang].items() if pattern.search(body)]
     signals.update(found)
-    kinds = len(WEIGHTY.intersection(found)) + bool(_count_measures(body, measures))
+    kinds = len(WEIGHTY.intersection(found)) + bool(_count_measures(valued, measures))
     kinds += bool(_NAME[lang].search(body))
     return 0.5 if not kinds else 1.0 if kinds < 3 else 1.5
 
 
-def _count_measures(text: str, measures: Counter[str]) -> int:
-    """Count the numbers of a text that mean something, and note the units of measures."""
-    values = [n for n in numbers(text) if n.unit not in ("label", "version") and not n.unit.startswith("第")]
+def _count_measures(found: list[Number], measures: Counter[str]) -> int:
+    """Count the numbers that mean something, and note the units of measures."""
+    values = [n for n in found if n.unit not in ("label", "version") and not n.unit.startswith("第")]
     measures.update(n.unit for n in values if n.unit not in _NO_MEASURE)
     return len(values)
