@@ -28,7 +28,7 @@ LAYERS = [
     {"steps"},
     {"recipe"},
     {"recipe_reader"},
-    {"plan_roles"},
+    {"plan_roles", "plan_source"},
     {"plan"},
     {"plan_summary"},
     {"run_directory"},

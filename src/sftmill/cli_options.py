@@ -12,7 +12,12 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Replace a value: --set models.teacher.model=qwen", metavar="KEY=VALUE"),
 ]
-CodeOption = Annotated[bool, typer.Option("--allow-code", help="Allow `use: file.py:Step`, which runs that file.")]
+CodeOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code", help="Allow `use: file.py:Step` and `verifier: file.py:function`, which run that file."
+    ),
+]
 
 
 def console() -> Any:

@@ -1,20 +1,16 @@
 """Proves, offline and for free, that a recipe can run: columns, prompts, models, budget and who may see what."""
 
 import ast
-import inspect
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import orjson
 
 from sftmill.columns import VIEWS
-from sftmill.core import Source, Step, shape
+from sftmill.core import Source, shape
 from sftmill.errors import RecipeError
 from sftmill.flow.lineage import stricter
-from sftmill.flow.packing import OWN_PREFIX
 from sftmill.flow.select import Select
 from sftmill.flow.shards import BASE_COLUMNS, hash_file
 from sftmill.flow.stage import Stage
@@ -24,6 +20,7 @@ from sftmill.models.prompt import Prompts
 from sftmill.models.roles import accepts
 from sftmill.models.settings import ModelSettings, Sensitivity
 from sftmill.plan_roles import check_judges, check_role, host
+from sftmill.plan_source import source_digest
 from sftmill.recipe import Recipe, StepEntry, Stream
 from sftmill.recipe_reader import nearest
 from sftmill.steps import STEPS
@@ -337,23 +334,6 @@ def with_messages(writes: Iterable[str]) -> set[str]:
 def readable_views(columns: set[str]) -> set[str]:
     """Return the views that can be read when these columns are there."""
     return set(VIEWS) if "messages" in columns else set()
-
-
-def source_digest(cls: type[Step]) -> str:
-    """Return a hash over the source of a step's module and of the project modules that it uses."""
-    seen: dict[str, bytes] = {}
-    waiting = [cls.__module__]
-    while waiting:
-        name = waiting.pop()
-        module = sys.modules.get(name)
-        if name in seen or not isinstance(module, ModuleType) or not getattr(module, "__file__", None):
-            continue
-        seen[name] = Path(module.__file__).read_bytes()
-        for value in vars(module).values():
-            used = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
-            if isinstance(used, str) and used.startswith(("sftmill.steps", "sftmill.text", OWN_PREFIX)):
-                waiting.append(used)
-    return content_hash(*(part for name in sorted(seen) for part in (name.removeprefix(OWN_PREFIX), seen[name])))
 
 
 def guarded_columns(where: Condition) -> set[str]:
