@@ -193,6 +193,19 @@ def test_licences_that_ask_for_care_are_warned_of(licence, warning, tmp_path):
     assert f"> **注意**：{warning}" in text
 
 
+def test_a_sample_stands_under_the_licences_of_the_passages_retrieved_for_it_too(tmp_path):
+    passage = {"id": "p", "title_path": [], "text": "机柜", "score": 1.0}
+    shown = [
+        {**passage, "source": "规范.pdf", "licence": "CC BY-NC 4.0"},
+        {**passage, "source": "规范.pdf", "licence": "CC BY-NC 4.0"},
+        {**passage, "source": "机房/手册.pdf", "licence": "CC BY 4.0"},
+    ]
+    text = card(tmp_path, [sample(0, licence="CC BY 4.0", retrieved=shown), sample(1, licence="CC BY 4.0")])
+    assert "> **注意**：1 个样本的来源只许非商业使用（CC BY-NC 4.0）" in text
+    rows = [line for line in text.splitlines() if line.startswith(("| `规范.pdf`", "| `机房/手册.pdf`"))]
+    assert [line.split("|")[2].strip() for line in rows] == ["2", "1"]
+
+
 def test_internal_samples_are_not_for_publication(tmp_path):
     text = card(tmp_path, [sample(0), sample(1, sensitivity="internal")])
     assert "> **注意**：其中有内部内容：只能给有权看到来源的人，不能公开。" in text

@@ -20,7 +20,7 @@ MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string()), ("tool_cal
 RETRIEVED = pa.struct(
     [
         ("id", pa.string()), ("source", pa.string()), ("title_path", pa.list_(pa.string())), ("text", pa.string()),
-        ("score", pa.float64()),
+        ("score", pa.float64()), ("licence", pa.string()),
     ]
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ MOST_SOURCES = 10_000
 
 _READ = (
     "lang", "sensitivity", "stream", "source", "licence", "effective", "expires",
-    "messages", "reasoning", "question_type", "task", "quotations", "grounded", "weight", "reviewed",
+    "messages", "reasoning", "question_type", "task", "quotations", "grounded", "weight", "reviewed", "retrieved",
 )  # fmt: skip
 
 
@@ -77,7 +77,8 @@ class Facts:
     question_types: Counter[str] = field(default_factory=Counter)
     tasks: Counter[str] = field(default_factory=Counter)
     licences: Counter[str] = field(default_factory=Counter)
-    """Rows by licence; the empty string where a source states none."""
+    """Rows by licence of their source, and of each passage that was retrieved for them; the empty string where one
+    states none."""
     sensitivities: Counter[str] = field(default_factory=Counter)
     reviewed: Counter[str] = field(default_factory=Counter)
     sources: dict[str, Source] = field(default_factory=dict)
@@ -181,7 +182,8 @@ def _count(facts: Facts, row: Row) -> None:
     facts.rows += 1
     facts.langs[lang] += 1
     facts.streams[row.get("stream") or "-"] += 1
-    facts.licences[row.get("licence") or ""] += 1
+    retrieved = row.get("retrieved") or []
+    facts.licences.update({one.get("licence") or "" for one in (row, *retrieved)})
     facts.sensitivities[row.get("sensitivity") or SENSITIVITIES[0]] += 1
     for counter, name in ((facts.question_types, "question_type"), (facts.tasks, "task"), (facts.reviewed, "reviewed")):
         if row.get(name):
@@ -194,10 +196,12 @@ def _count(facts: Facts, row: Row) -> None:
     facts.turns.add(sum(turn["role"] == "user" for turn in messages))
     for name, text in (("question", question(row)), ("answer", answer(row))):
         facts.lengths.setdefault((lang, name), Spread()).add(length(text, lang))
-    _count_source(facts, row)
+    for origin in {one.get("source") or "": one for one in (*retrieved, row)}.values():
+        _count_source(facts, origin)
 
 
 def _count_source(facts: Facts, row: Row) -> None:
+    """Count a row, or a passage that was retrieved for one, for the source that it comes from."""
     name = row.get("source") or ""
     source = facts.sources.get(name)
     if source is None:

@@ -84,6 +84,12 @@ def texts(row):
     return [one["text"] for one in row["retrieved"]]
 
 
+def test_a_passage_brings_its_licence_along():
+    rows = [{**row, "licence": "CC BY-SA 4.0"} for row in library("zh")]
+    (made,) = retrieve([ask(QUESTIONS["zh"][0])], rows, most=1)
+    assert made["retrieved"][0]["licence"] == "CC BY-SA 4.0"
+
+
 @pytest.mark.parametrize("settings", [{}, {"to_embedder": "embedder"}])
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_passage_that_answers_comes_first(lang, settings):

@@ -24,6 +24,7 @@ class Passage(NamedTuple):
     text: str
     lang: str
     sensitivity: str
+    licence: str
 
     @property
     def searched(self) -> str:
@@ -34,6 +35,7 @@ class Passage(NamedTuple):
         """Return the passage as it stands in the column `retrieved`."""
         return {
             "id": self.id, "source": self.source, "title_path": list(self.title_path), "text": self.text, "score": score,
+            "licence": self.licence,
         }  # fmt: skip
 
 
@@ -59,7 +61,7 @@ class Library:
             self.passages.append(
                 Passage(
                     row.get("id") or "", row.get("source") or "", tuple(path), text,
-                    row.get("lang") or detect_lang(text), sensitivity,
+                    row.get("lang") or detect_lang(text), sensitivity, row.get("licence") or "",
                 )
             )  # fmt: skip
         else:

@@ -34,7 +34,7 @@ class RetrievePassages(WholeStep):
     Drops: `no_question`, `too_little_retrieved`.
     """
 
-    may_read: ClassVar[tuple[str, ...]] = ("messages", "passage", "title_path", "title", "source")
+    may_read: ClassVar[tuple[str, ...]] = ("messages", "passage", "title_path", "title", "source", "licence")
     reads: ClassVar[tuple[str, ...]] = ("messages",)
     writes: ClassVar[tuple[str, ...]] = ("retrieved",)
 
