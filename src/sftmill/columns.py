@@ -157,7 +157,32 @@ COLUMNS: dict[str, Column] = {
         pa.string(),
         "how a right answer was made wrong, as JSON: kind, start and end of the changed span, what it was and is now",
     ),
+    "log_importance": Column(
+        pa.float64(),
+        "how much likelier the row's words are in a target than among all rows (DSIR), nats; 0 = as likely",
+    ),
+    "complexity": Column(pa.list_(pa.float64()), "how complex what the user asks is, 1 to 6, turn by turn (DEITA)"),
+    "answer_quality": Column(
+        pa.list_(pa.float64()), "how good the assistant's answers are, 1 to 6, turn by turn (DEITA)"
+    ),
+    "deita": Column(pa.float64(), "complexity times quality of the turns, summed, or their mean; 1 to 36 a turn"),
+    "ifd": Column(
+        pa.float64(), "difficulty of following the instruction: how little it helps to say the answer; 1 = not at all"
+    ),
+    "answer_loss": Column(pa.float64(), "mean negative log-likelihood of the answer's tokens after the question, nats"),
+    "answer_loss_alone": Column(pa.float64(), "the same without the question, nats"),
     "tags": Column(pa.list_(pa.string()), "what the instruction is about"),
+    "tags_by": Column(pa.string(), "who gave `tags`: model, or classifier where a cheap one stood in for it"),
+    "chosen_by": Column(
+        pa.list_(pa.string()), "ways of retrieving that chose the row: similarity, tags, catalogue or random"
+    ),
+    "chosen_for": Column(
+        pa.string(), "why each way of retrieving chose the row, as JSON: rank, score, validation row, shared tags"
+    ),
+    "relevance": Column(
+        pa.float64(),
+        "score by the first of `chosen_by`: a cosine, or the weight of the tags shared; null for the others",
+    ),
 }
 
 VIEWS: dict[str, str] = {

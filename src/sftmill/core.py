@@ -9,17 +9,20 @@ Five shapes, no sixth, and no inheritance beneath them:
     WholeStep   needs all rows at once       shards, desk -> rows | tables | Dropped
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from sftmill.columns import is_column
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Row = dict[str, Any]
 """A sample on its way; its keys stand in `columns.COLUMNS`."""
@@ -156,7 +159,14 @@ class Desk(Protocol):
         """Let the model go on from `prefix` as it stands, without a chat template."""
 
     async def embed(self, texts: list[str], *, to: str = "embedder") -> list[list[float]]:
-        """Turn texts into unit vectors, in the order given."""
+        """Turn a few texts into unit vectors, in the order given."""
+
+    async def vectors(self, texts: Sequence[str], *, to: str = "embedder", as_passages: bool = False) -> "np.ndarray":
+        """Turn texts into unit vectors, n x d in float32, in the order given; also a million of them.
+
+        Each text is made once per embedder and kept beside the ledger. `as_passages` = these are what is searched: some
+        embedders make another vector of it than of a question, and of texts that are compared with their like.
+        """
 
     async def score(self, prefix: str, continuation: str, *, to: str = "scorer") -> TokenScores:
         """Return the log-probability of each token of `continuation` after `prefix`."""

@@ -300,6 +300,10 @@ class _Planner:
                 models.append(
                     [settings.model, settings.local, settings.revision, settings.sampling, settings.extra_body]
                 )
+                if settings.local:
+                    from sftmill.models.embed import local_revision
+
+                    models[-1].append(local_revision(settings.local))
                 if settings.transformers:  # the bytes, wherever the folder lies
                     models[-1].append(in_process_files.model_digest(settings.transformers))
         files = [hash_file(path) if path.is_file() else "missing" for path in entry.step.files()]

@@ -52,12 +52,12 @@ def check_role(recipe: Recipe, role: str, settings: ModelSettings, wrong: Told) 
 
 def _check_local(recipe: Recipe, role: str, name: str, line: int, wrong: Told) -> None:
     """Check that an embedded model is known, and that nobody talks to one that only embeds."""
-    from sftmill.models.embed import EMBEDDERS, REMEDY, find_folder
+    from sftmill.models.embed import EMBEDDERS, find_folder
     from sftmill.models.model_files import MODELS
 
     if name in EMBEDDERS:
         if find_folder(EMBEDDERS[name]) is None:
-            wrong(line, f"models.{role}.local: {name} needs a package that is not installed; run: {REMEDY}")
+            wrong(line, f"models.{role}.local: {name} is not there yet; run: {EMBEDDERS[name].remedy}")
         for entry in (entry for stream in recipe.streams.values() for entry in stream.steps):
             asking = [k for k, named in entry.step.seats().items() if k != "to_embedder" and role in named]
             if asking and type(entry.step).prompts:

@@ -245,13 +245,22 @@ class _Reader:
             streams[name] = self._stream(name, written[name], line_of(written, name))
         if FINISH in top:
             finish = self._stream(FINISH, top[FINISH], line_of(top, FINISH))
-            finish.sources = finish.sources or list(written)
+            finish.sources = finish.sources or self._finished(streams)
             streams[FINISH] = finish
         for stream in streams.values():
             for other in [*stream.sources, *stream.inputs.values()]:
                 if other not in streams:
                     self.wrong(stream.line, f"stream {stream.name!r}: no stream {other!r}{nearest(other, streams)}")
         return streams
+
+    @staticmethod
+    def _finished(streams: dict[str, Stream]) -> list[str]:
+        """Return the streams whose rows `finish` takes where it names none: all but what others only look into.
+
+        A validation set is such a stream: in the export it would be trained on.
+        """
+        inputs = {other for stream in streams.values() for other in stream.inputs.values()}
+        return [name for name in streams if name not in inputs] or list(streams)
 
     def _stream(self, name: str, value: Any, line: int) -> Stream:
         """Return one stream: a list of steps, or a mapping with from, where, inputs and steps."""

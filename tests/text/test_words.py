@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftmill.text import has_entity_model, is_pronoun, keywords, named_entities, noun_phrases, words
+from sftmill.text import has_entity_model, is_pronoun, keywords, named_entities, noun_phrases, pieces, words
 
 TEXTS = st.text(
     st.sampled_from("水泵的轴承由厂家提供，每月检查一次。 The pump's bearing (v1.2) needs 3 litres\n\t…“”🙂ﬁ"),
@@ -25,6 +25,15 @@ def test_any_text_can_be_read(text, lang):
     assert all(0 <= a < b <= len(text) for a, b in noun_phrases(text, lang))
     assert all(0 <= e.start < e.end <= len(text) for e in named_entities(text, lang))
     keywords(text, lang)
+
+
+@given(st.text(max_size=80))
+def test_pieces_lose_nothing_in_any_language(text):
+    assert "".join(pieces(text)) == text
+
+
+def test_pieces_are_words_of_both_languages():
+    assert pieces("每天检查水泵 every day") == ["每天", "检查", "水泵", " ", "every", " ", "day"]
 
 
 def test_chinese_words_have_parts_of_speech():

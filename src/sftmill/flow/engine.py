@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol
 
-from sftmill.core import Desk, Row
+from sftmill.core import Desk, Row, RowStep
 from sftmill.flow.barrier import Barrier
 from sftmill.flow.reading import ReadingPass
 from sftmill.flow.reserve import Reserve
@@ -19,6 +20,21 @@ from sftmill.flow.stage import Stage
 from sftmill.flow.stream import StreamingPass
 from sftmill.flow.workers import Workers
 from sftmill.machine import usable_cores
+
+
+class StreamingWork(Protocol):
+    """Takes shards through row and ask stages."""
+
+    stages: list[Stage]
+
+    def run(self, shards: AsyncIterator[ShardFile]) -> AsyncIterator[ShardFile]:
+        """Yield the last stage's shards in order; raises what stopped the work."""
+
+    def stop(self, error: BaseException) -> None:
+        """Start nothing new."""
+
+    def counts(self) -> list[Counts]:
+        """Return what became of the rows so far, per stage."""
 
 
 class LocalEngine:
@@ -48,7 +64,10 @@ class LocalEngine:
         self.reserve = reserve
         self.sampler = sampler
         self.passes: list[tuple[list[Stage], Callable[[], list[Counts]]]] = []
-        self.streaming: list[StreamingPass] = []
+        self.streaming: list[StreamingWork] = []
+
+    async def prepare(self, stages: list[Stage]) -> None:
+        """See to it, once and before anything is paid for, that the work can be done where it will be done."""
 
     async def run(
         self,
@@ -66,7 +85,7 @@ class LocalEngine:
         """
         stages = keep_what_is_needed(stages)
         row_steps = [(i, s.name, s.step) for i, s in enumerate(stages) if s.shape == "row"]
-        workers = Workers(row_steps, self.processes) if row_steps else None
+        workers = self._workers(row_steps) if row_steps else None
         try:
             return await self._run(stream, lang, stages, inputs, workers, sampled)
         finally:
@@ -104,9 +123,7 @@ class LocalEngine:
                     listed = await collect(shards)
                     await asyncio.to_thread(self.sampler.choose, stream, listed)
                     sampled, inputs_sampled, shards = stream, True, numbered(listed)
-                streaming = StreamingPass(
-                    stages[at:end], self.desk, workers, self.window, self.ceiling, at, self.sampler, sampled
-                )
+                streaming = self._streaming(stages[at:end], workers, at, sampled)
                 self.streaming.append(streaming)
                 self.passes.append((streaming.stages, streaming.counts))
                 shards = streaming.run(shards)
@@ -130,6 +147,14 @@ class LocalEngine:
                 shards = barrier.run({**inputs, "rows": rows})
             at = end
         return await collect(shards)
+
+    def _workers(self, row_steps: list[tuple[int, str, RowStep]]) -> Workers:
+        """Return what does the row steps of a stream."""
+        return Workers(row_steps, self.processes)
+
+    def _streaming(self, stages: list[Stage], workers: Workers | None, offset: int, sampled: str) -> "StreamingWork":
+        """Return the pass over row and ask stages, the first of which is number `offset` of its stream."""
+        return StreamingPass(stages, self.desk, workers, self.window, self.ceiling, offset, self.sampler, sampled)
 
     def stop(self, error: BaseException) -> None:
         """Start nothing new; what is under way comes to its end, then `run` raises `error`."""

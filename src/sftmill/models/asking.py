@@ -21,6 +21,7 @@ from sftmill.models.client import cached_tokens, chat_replies, completion_replie
 from sftmill.models.ledger import Entry, Ledger, request_key
 from sftmill.models.prompt import Prompts
 from sftmill.models.roles import Plan, Role, estimate, fill_usage, upper_tokens
+from sftmill.models.shared import SharedLedger
 
 ATTEMPTS = 3
 """Times that an unparsable answer is asked for, the first included."""
@@ -53,13 +54,15 @@ class Asking(Protocol):
 class Asker:
     """Answers questions with the roles, ledger, budget and prompts of a run."""
 
-    def __init__(self, role: Callable[[str], Role], ledger: Ledger, budget: Budget, prompts: Prompts):
+    def __init__(self, role: Callable[[str], Role], ledger: Ledger | SharedLedger, budget: Budget, prompts: Prompts):
         self.role = role
         self.ledger = ledger
         self.budget = budget
         self.prompts = prompts
         self.meter: Callable[[str, list[Entry]], None] | None = None
         """Told the role and the entries of every answer that is used, also of those that come from the ledger."""
+        self.claim = ledger.claim if isinstance(ledger, SharedLedger) else None
+        """Where several processes share a ledger: looks an answer up, after any other process that asks for it."""
         self.flying: dict[bytes, list[asyncio.Future]] = {}
         """Keys that are being asked for, with those who wait for the same answer."""
 
@@ -147,19 +150,24 @@ class Asker:
             waiting.append(future)
             await future
         wanted = samples[-1] + 1
-        found = self.ledger.get(key, wanted)
-        if len(samples) != wanted:
-            found = [entry for entry in found if entry.sample in samples]
-        if len(found) == len(samples):
-            role.from_ledger += len(found)
-            if self.meter:
-                self.meter(role.name, found)
-            return found, set()
-        known = {entry.sample for entry in found}
-        missing = [sample for sample in samples if sample not in known]
+        found: list[Entry] = []
+        if self.claim is None:
+            found = _of(samples, self.ledger.get(key, wanted))
+            if len(found) == len(samples):
+                return self._from_ledger(role, found)
         self.flying[key] = []
         try:
-            made = await self._ask(call, plan, key, missing, problems)
+            if self.claim is not None:  # other processes may be asking the same
+                found = _of(samples, await self.claim(key, wanted, samples))
+                if len(found) == len(samples):
+                    return self._from_ledger(role, found)
+            known = {entry.sample for entry in found}
+            missing = [sample for sample in samples if sample not in known]
+            try:
+                made = await self._ask(call, plan, key, missing, problems)
+            finally:
+                if self.claim is not None:
+                    self.ledger.unclaim(key)
         finally:
             for future in self.flying.pop(key):
                 if not future.done():
@@ -170,6 +178,13 @@ class Asker:
         if found:
             made = sorted([*found, *made], key=lambda e: e.sample)
         return made, set(missing)
+
+    def _from_ledger(self, role: Role, found: list[Entry]) -> tuple[list[Entry], set[int]]:
+        """Account for answers that are all there already."""
+        role.from_ledger += len(found)
+        if self.meter:
+            self.meter(role.name, found)
+        return found, set()
 
     async def _ask(
         self, call: "_Call", plan: Plan, key: bytes, samples: list[int], problems: list[ModelError]
@@ -283,6 +298,13 @@ class _Call:
         self.content = content
         self.upper = upper
         self.label = desk.step_name
+
+
+def _of(samples: list[int], found: list[Entry]) -> list[Entry]:
+    """Return those answers that are among `samples`, which are sorted."""
+    if not found or len(samples) == samples[-1] + 1:
+        return found
+    return [entry for entry in found if entry.sample in samples]
 
 
 def _reply(entry: Entry, data: Any, from_ledger: bool) -> Reply:

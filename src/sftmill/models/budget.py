@@ -132,12 +132,10 @@ class Budget:
         Waits, first come first served, while calls in flight hold what is needed. Raises BudgetExhausted when even
         their costing nothing would not leave enough, and at once ever after.
         """
-        rate = self._rates.get(role, self._free)
-        money = prompt_upper_tokens * max(rate.prompt, rate.cached) + completion_upper_tokens * rate.completion
-        reservation = Reservation(role, prompt_upper_tokens, completion_upper_tokens, money)
+        reservation = self._reservation(role, prompt_upper_tokens, completion_upper_tokens)
         if not self._capped:
             self.reserved_tokens += prompt_upper_tokens + completion_upper_tokens
-            self._reserved_money += money
+            self._reserved_money += reservation.money
             return reservation
         self._refuse_if_beyond(reservation)
         if not self._waiting and self._fits(reservation):
@@ -179,6 +177,11 @@ class Budget:
         """Return what tokens of a role cost, in the budget's currency; rented hours are not in it."""
         rate = self._rates.get(role, self._free)
         return self._units_of(rate, prompt_tokens, completion_tokens, cached_tokens) / _UNIT
+
+    def _reservation(self, role: str, prompt_tokens: int, completion_tokens: int) -> Reservation:
+        rate = self._rates.get(role, self._free)
+        money = prompt_tokens * max(rate.prompt, rate.cached) + completion_tokens * rate.completion
+        return Reservation(role, prompt_tokens, completion_tokens, money)
 
     @staticmethod
     def _units_of(rate: _Rate, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:

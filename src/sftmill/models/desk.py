@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel
 
 from sftmill.core import VIEW_OF, Message, Reply, Row, Sampling, Step, TokenScores
 from sftmill.errors import RecipeError, SftmillError
-from sftmill.models import classify, measure, reward
+from sftmill.models import classify, measure, reward, vectors
 from sftmill.models.asking import Asker
 from sftmill.models.budget import Budget
 from sftmill.models.client import Provider
 from sftmill.models.connect import ask_model, connect
 from sftmill.models.ledger import Ledger
+from sftmill.models.limits import Lanes
 from sftmill.models.prompt import Prompts
 from sftmill.models.roles import Role, as_messages
 from sftmill.models.settings import ModelSettings
@@ -36,14 +38,18 @@ class Models:
         prompts: Prompts | None = None,
         *,
         providers: Mapping[str, Sequence[Provider]] | None = None,
+        lanes: Callable[..., Any] = Lanes,
     ):
         self.settings = dict(settings)
         self.ledger = ledger
         self.budget = budget
         self.prompts = prompts or Prompts(None)
         self.providers = dict(providers or {})
+        self.lanes = lanes
+        """Makes the lanes of a role: its own, or some that other processes share."""
         self.roles: dict[str, Role] = {}
         self._servers: dict[str, Any] = {}
+        self.vectors = vectors.Vectors(ledger)
         self.asker = Asker(self.role, ledger, budget, self.prompts)
 
     async def start(self) -> None:
@@ -56,7 +62,7 @@ class Models:
             try:
                 if (providers := self.providers.get(name)) is None:
                     settings, providers = await connect(name, settings, self._servers, os.environ)
-                role = self.roles[name] = Role(name, settings, providers)
+                role = self.roles[name] = Role(name, settings, providers, lanes=self.lanes)
                 if not role.model:
                     role.model = await ask_model(role)
             except RecipeError as error:
@@ -106,6 +112,12 @@ class Models:
         except KeyError:
             known = ", ".join(sorted(self.roles)) or "none; were the models started?"
             raise RecipeError(f"no role {name!r} under `models:` (there are: {known})") from None
+
+
+def absent_variables(settings: Mapping[str, ModelSettings]) -> list[tuple[str, str]]:
+    """Return the variables for keys that are not set in this process, as (role, variable)."""
+    named = ((role, variable) for role, value in settings.items() for variable in value.key_env)
+    return [(role, variable) for role, variable in named if not os.environ.get(variable, "").strip()]
 
 
 class _Values(Mapping):
@@ -204,8 +216,12 @@ class RowDesk:
         return await self._models.asker.answers(self, "complete", prefix, to, n, None, sampling)
 
     async def embed(self, texts: list[str], *, to: str = "embedder") -> list[list[float]]:
-        """Turn texts into unit vectors of 32-bit precision, in the order given."""
-        return await measure.embed(self._models, self, texts, to)
+        """Turn a few texts into unit vectors of 32-bit precision, in the order given."""
+        return (await self.vectors(texts, to=to)).tolist()
+
+    async def vectors(self, texts: Sequence[str], *, to: str = "embedder", as_passages: bool = False) -> np.ndarray:
+        """Turn texts into unit vectors, n x d in float32, in the order given."""
+        return await vectors.vectors(self._models, self, texts, to, as_passages)
 
     async def score(self, prefix: str, continuation: str, *, to: str = "scorer") -> TokenScores:
         """Return the log-probability of each token of `continuation` after `prefix`."""

@@ -1,99 +1,17 @@
-"""Vectors and token scores: calls whose answer is numbers."""
+"""Token scores: calls whose answer is the log-probabilities of a text."""
 
-import asyncio
-import base64
-from array import array
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from sftmill.core import TokenScores
 from sftmill.errors import BadRequest, MalformedBody, RecipeError
-from sftmill.models.client import Payload, embedding_vectors
+from sftmill.models.client import Payload
 from sftmill.models.ledger import Entry, request_key
 from sftmill.models.roles import Role, estimate, upper_tokens
 
 if TYPE_CHECKING:
     from sftmill.models.desk import Models, RowDesk
-
-BATCH_TEXTS, BATCH_BYTES = 64, 200_000
-"""Most texts, and about the most bytes, sent in one request for vectors."""
-
-
-async def embed(models: "Models", desk: "RowDesk", texts: list[str], to: str) -> list[list[float]]:
-    """Return unit vectors of 32-bit precision for the texts, in their order; each text is paid for once."""
-    role = models.role(to)
-    role.refuse_leak(desk.row)
-    keys = [
-        request_key("embed", role.model, role.revision, text, None, None, role.settings.extra_body) for text in texts
-    ]
-    vectors: dict[bytes, list[float]] = {}
-    missing: dict[bytes, str] = {}
-    for key, text in zip(keys, texts, strict=True):
-        if key in vectors or key in missing:
-            continue
-        if found := models.ledger.get(key, 1):
-            vectors[key] = array("f", base64.b64decode(found[0].text)).tolist()
-            role.from_ledger += 1
-        else:
-            missing[key] = text
-    if missing:
-        made = await asyncio.gather(
-            *(_embed_batch(models, desk, role, batch) for batch in _batches(missing)), return_exceptions=True
-        )
-        for part in made:
-            if isinstance(part, BaseException):
-                raise part
-            vectors.update(part)
-    return [vectors[key] for key in keys]
-
-
-def _batches(texts: dict[bytes, str]) -> list[list[tuple[bytes, str]]]:
-    batches: list[list[tuple[bytes, str]]] = [[]]
-    size = 0
-    for key, text in texts.items():
-        size += 4 * len(text)
-        if batches[-1] and (len(batches[-1]) >= BATCH_TEXTS or size > BATCH_BYTES):
-            batches.append([])
-            size = 4 * len(text)
-        batches[-1].append((key, text))
-    return batches
-
-
-async def _embed_batch(
-    models: "Models", desk: "RowDesk", role: Role, batch: list[tuple[bytes, str]]
-) -> dict[bytes, list[float]]:
-    texts = [text for _, text in batch]
-    uppers = [upper_tokens("embed", text) for text in texts]
-    body: Payload = {"model": role.model, "input": texts, "encoding_format": "float", **role.settings.extra_body}
-    reservation = await models.budget.reserve(role.name, sum(uppers), 0)
-    permit = None
-    try:
-        payload, vectors, permit = await role.send(
-            "/embeddings",
-            body,
-            lambda payload: embedding_vectors(payload, len(texts)),
-            texts[0][:512],
-            f"{desk.step_name} embed {len(texts)}",
-            estimate(sum(uppers)),
-        )
-        usage = payload.get("usage")
-        spent = int(usage.get("prompt_tokens") or 0) if isinstance(usage, dict) else 0
-        spent = spent or sum(map(estimate, uppers))
-        role.lanes.replied(permit, 0, spent)
-        models.budget.settle(reservation, spent, 0)
-        role.count(spent, 0)
-        entries = []
-        for i, ((key, _), vector) in enumerate(zip(batch, vectors, strict=True)):
-            part = spent // len(batch) + (1 if i < spent % len(batch) else 0)
-            text = base64.b64encode(vector.tobytes()).decode()
-            entries.append(Entry(key, 0, text, None, "stop", part, 0, None, role.model, role.name, desk.run_id))
-        await models.ledger.put(entries)
-    finally:
-        models.budget.release(reservation)
-        if permit is not None:
-            role.lanes.release(permit)
-    return {key: vector.tolist() for (key, _), vector in zip(batch, vectors, strict=True)}
 
 
 async def score(models: "Models", desk: "RowDesk", prefix: str, continuation: str, to: str) -> TokenScores:

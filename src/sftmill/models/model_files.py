@@ -161,12 +161,12 @@ def look_up(name: str) -> ModelFile:
     try:
         return MODELS[name]
     except KeyError:
-        from sftmill.models.embed import EMBEDDERS, REMEDY
+        from sftmill.models.embed import EMBEDDERS
 
         if name in EMBEDDERS:
             raise ModelFileError(
                 f"{name} is an embedder: it comes with a package, has no file to fetch, and cannot be served. "
-                f"Run: {REMEDY}"
+                f"Run: {EMBEDDERS[name].remedy}"
             ) from None
         known = ", ".join(MODELS)
         raise ModelFileError(

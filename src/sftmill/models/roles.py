@@ -107,7 +107,14 @@ class Meter:
 class Role:
     """One role of a recipe at work."""
 
-    def __init__(self, name: str, settings: ModelSettings, providers: Sequence[Provider], clock=time.monotonic):
+    def __init__(
+        self,
+        name: str,
+        settings: ModelSettings,
+        providers: Sequence[Provider],
+        clock=time.monotonic,
+        lanes: Callable[..., Any] = Lanes,
+    ):
         if not providers:
             raise RecipeError(
                 f"role {name!r} has no endpoint; give it `endpoint`, `local`, `transformers` or `scripted`"
@@ -118,7 +125,7 @@ class Role:
         self.revision = settings.revision or ""
         self.accept = SENSITIVITIES.index(accepts(settings))
         self.timeout = settings.timeout
-        self.lanes = Lanes(
+        self.lanes = lanes(
             providers,
             role=name,
             concurrency=settings.concurrency,
@@ -229,7 +236,8 @@ class Role:
                 payload = await permit.lane.provider.post(path, body, timeout=self.timeout)
                 made = parse(payload)
             except ModelError as error:
-                lanes.failed(permit, error, number)
+                if (told := lanes.failed(permit, error, number)) is not None:
+                    await told  # lanes kept elsewhere
                 lanes.release(permit)
                 if not isinstance(error, TransportError | AccountError):
                     raise

@@ -28,6 +28,7 @@ from sftmill.text.words import (
     keywords,
     named_entities,
     noun_phrases,
+    pieces,
     words,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "noun_phrases",
     "number_key",
     "numbers",
+    "pieces",
     "rouge_l",
     "rouge_of",
     "rouge_tokens",

@@ -5,6 +5,7 @@ import csv
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -71,11 +72,11 @@ class FakeDesk:
     """Gives texts the vectors of a script, and the judge's answers one after the other."""
 
     def __init__(self, output, vectors=None, says=()):
-        self.output, self.vectors, self.says = output, vectors or {}, list(says)
+        self.output, self.given, self.says = output, vectors or {}, list(says)
         self.asked, self.prompts = [], Prompts(None)
 
-    async def embed(self, texts, *, to="embedder"):
-        return [self.vectors.get(text, [0.0, 0.0, 1.0]) for text in texts]
+    async def vectors(self, texts, *, to="embedder", as_passages=False):
+        return np.array([self.given.get(text, [0.0, 0.0, 1.0]) for text in texts], np.float32)
 
     def prompt(self, name, **values):
         return self.prompts.render("decontaminate", name, "en", values)

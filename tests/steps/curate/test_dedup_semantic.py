@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from tests.steps.curate.given_rows import run_step, said
 
-from sftmill.errors import RecipeError
 from sftmill.models.scripted import embed
 from sftmill.steps.curate.dedup import semantic
 from sftmill.steps.curate.dedup.dedup import Dedup
@@ -21,11 +20,11 @@ class Desk:
     """Gives each text its vector of a script, or one of hashed character pairs."""
 
     def __init__(self, vectors=None):
-        self.vectors, self.texts = vectors, []
+        self.given, self.texts = vectors, []
 
-    async def embed(self, texts, *, to="embedder"):
+    async def vectors(self, texts, *, to="embedder", as_passages=False):
         self.texts += texts
-        return [self.vectors[text] if self.vectors else embed(text) for text in texts]
+        return np.array([self.given[text] if self.given else embed(text) for text in texts], np.float32)
 
 
 def run(step, rows, vectors=None):
@@ -138,17 +137,11 @@ def test_numbers_kinds_and_empty_rows_keep_rows_apart(method):
     assert [row["id"] for row in run(step, rows, vectors)[0]] == ["0", "3", "4", "5"]
 
 
-def test_each_different_text_is_asked_for_once_and_turns_are_read_together():
+def test_the_turns_of_a_row_are_read_together():
     history = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]
     rows = [said("a", "三"), said("b", "三"), {"id": "c", "messages": [*history, {"role": "user", "content": "三"}]}]
     desk = Desk()
     run_step(Dedup(how="semantic"), rows, desk)
-    assert desk.texts == ["三", "一\n二\n三"]
+    assert desk.texts == ["三", "三", "一\n二\n三"]
     assert run(Dedup(how="semantic"), []) == ([], [])
     assert len(run(Dedup(how="semantic"), [{"id": "x"}])[0]) == 1
-
-
-def test_vectors_of_two_sizes_are_refused():
-    rows = [said("a", "一"), said("b", "二")]
-    with pytest.raises(RecipeError, match="another model"):
-        run(Dedup(how="semantic"), rows, {"一": (1.0, 0.0), "二": (float("nan"), 0.0)})

@@ -3,10 +3,8 @@
 import asyncio
 
 import numpy as np
-import pytest
 
 from sftmill.core import Dropped
-from sftmill.errors import RecipeError
 from sftmill.steps.curate.near.hard_negatives import HardNegatives
 
 VECTORS = {"问甲": 0, "问乙": 90, "甲文": 20, "近甲": 30, "远甲": 60, "乙文": 88, "太近": 5, "含答案四十二": 35}
@@ -20,11 +18,13 @@ class Rows(list):
 
 class FakeDesk:
     def __init__(self, vectors=VECTORS):
-        self.vectors, self.asked = vectors, []
+        self.angles, self.asked, self.searched = vectors, [], []
 
-    async def embed(self, texts, *, to="embedder"):
+    async def vectors(self, texts, *, to="embedder", as_passages=False):
         self.asked += texts
-        return [[np.cos(np.radians(self.vectors[t])), np.sin(np.radians(self.vectors[t]))] for t in texts]
+        self.searched += texts if as_passages else []
+        angles = np.radians([self.angles[text] for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
 def row(question, passage, answer="没有", lang="zh"):
@@ -87,7 +87,10 @@ def test_each_text_is_embedded_once_and_many_rows_keep_their_order():
     assert len(desk.asked) == len(set(desk.asked)) == 8
 
 
-def test_vectors_that_are_none_are_refused():
-    with pytest.raises(RecipeError, match="finite"):
-        mine([row("问甲", "甲文")], FakeDesk({"问甲": float("nan"), "甲文": 0}))
+def test_questions_search_and_passages_are_searched():
+    mine([row("问甲", "甲文")], desk := FakeDesk())
+    assert (desk.asked, desk.searched) == (["甲文", "问甲"], ["甲文"])
+
+
+def test_more_negatives_than_asked_for_are_a_problem():
     assert "least" in HardNegatives(least=5).problems()[0]

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sftmill.core import asked
-from sftmill.errors import RecipeError
 from sftmill.models.scripted import embed
 from sftmill.steps.curate.near import nearest
 from sftmill.steps.curate.near.nearest import find_nearest
@@ -33,11 +32,11 @@ class Embedder:
     """Gives each text its vector of a script, or one of hashed character pairs."""
 
     def __init__(self, vectors=None):
-        self.vectors, self.texts = vectors, []
+        self.given, self.texts = vectors, []
 
-    async def embed(self, texts, *, to="embedder"):
+    async def vectors(self, texts, *, to="embedder", as_passages=False):
         self.texts += texts
-        return [self.vectors[text] if self.vectors else embed(text) for text in texts]
+        return np.array([self.given[text] if self.given else embed(text) for text in texts], np.float32)
 
 
 def run(texts, vectors=None, **options):
@@ -94,12 +93,6 @@ def test_rows_that_ask_nothing_and_single_rows_have_no_neighbour():
     assert [told(row) for row in run(["", "什么是堤坝？"])[0]] == [(None, None, "id0"), (None, 0, "id1")]
     assert [told(row) for row in run([""])[0]] == [(None, None, "id0")]
     assert run([])[0] == []
-
-
-def test_vectors_that_are_no_vectors_are_refused_with_the_remedy():
-    for vectors in ({"a": [1.0, 0.0], "b": [math.nan, 1.0]},):
-        with pytest.raises(RecipeError, match="another model"):
-            run("ab", vectors)
 
 
 def test_what_the_user_asked_before_counts():

@@ -37,6 +37,25 @@ def test_the_right_answer_of_a_line_is_kept_for_verifiers_and_judges(tmp_path):
     assert [row.get("reference") for row in rows] == ["2", None]
 
 
+@pytest.mark.parametrize("domain", ["医疗", "medicine"])
+def test_the_catalogue_of_a_database_is_taken_over_under_its_own_names(tmp_path, domain):
+    line = {
+        "instruction": "什么是复利？",
+        "output": "利滚利。",
+        "domain": domain,
+        "labels": ["利息"],
+        "origin": "set A",
+    }
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({**line, "topic": "利息", "difficulty": 3, "licence": "CC BY 4.0"}))
+    (row,) = Samples(file=path, fields={"category": "domain", "tags": "labels", "source": "origin"}).rows()
+    told = {"category": domain, "tags": ["利息"], "source": "set A", "topic": "利息", "licence": "CC BY 4.0"}
+    assert row.items() >= told.items()
+    assert "difficulty" not in row  # a number is no word
+    (row,) = Samples(file=path).rows()
+    assert "category" not in row and "tags" not in row and row["source"] == "in.jsonl"
+
+
 def test_a_passage_and_a_rejected_answer_are_taken_over(tmp_path):
     (row,) = read(tmp_path, '{"question": "谁？", "answer": "甲", "passage": "是甲。", "rejected": "乙"}')
     assert (row["passage"], row["rejected"]) == ("是甲。", "乙")

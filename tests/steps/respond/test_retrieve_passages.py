@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sftmill.errors import RecipeError
@@ -51,11 +52,12 @@ class Desk:
     """Embeds by shared pairs of characters."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.searched = [], []
 
-    async def embed(self, texts, *, to):
+    async def vectors(self, texts, *, to, as_passages=False):
         self.asked += texts
-        return [embed(text) for text in texts]
+        self.searched += texts if as_passages else []
+        return np.array([embed(text) for text in texts], np.float32)
 
 
 def passage(number, text, lang="zh", **more):
@@ -67,11 +69,11 @@ def ask(text, lang="zh", **more):
     return {**row, **more}
 
 
-def retrieve(rows, passages=None, **settings):
+def retrieve(rows, passages=None, desk=None, **settings):
     inputs = {"rows": Rows(rows)} | ({"passages": Rows(passages)} if passages is not None else {})
 
     async def collect():
-        return [item async for item in RetrievePassages(**settings).run(inputs, Desk())]
+        return [item async for item in RetrievePassages(**settings).run(inputs, desk or Desk())]
 
     return asyncio.run(collect())
 
@@ -82,6 +84,11 @@ def library(lang):
 
 def texts(row):
     return [one["text"] for one in row["retrieved"]]
+
+
+def test_passages_are_embedded_as_what_is_searched_and_questions_as_what_searches():
+    retrieve([ask(QUESTIONS["zh"][0])], library("zh"), desk := Desk(), to_embedder="embedder")
+    assert desk.searched == PASSAGES["zh"] and desk.asked == [*PASSAGES["zh"], QUESTIONS["zh"][0]]
 
 
 def test_a_passage_brings_its_licence_along():

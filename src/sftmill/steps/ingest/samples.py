@@ -16,6 +16,9 @@ ROLES = {"system", "user", "assistant", "tool"}
 
 TAKEN = ("reference", "tests", "entry_point", "passage", "rejected")
 """What verifiers, judges and checks of the source go by, taken over from a line."""
+CATALOGUE = (*TEXT_FIELDS, "category", "licence")
+"""What a set says of its own samples, taken over from a line, too."""
+Named = Literal["task_type", "topic", "difficulty", "form", "category", "licence", "tags", "source"]
 
 
 class Samples(Source):
@@ -27,12 +30,12 @@ class Samples(Source):
     answer. Or it is a seed task, with `instruction`, `instances` (a list of `input` and `output`) and
     `is_classification`. A seed task's user turn is the instruction with the input of its first instance, if it has one; `instruction` then holds
     the instruction alone, and a classification has the `task_type` "classification". `task_type`, `topic`, `difficulty`
-    and `form` are taken over. Seed tasks are checked; marks of the direction of writing are taken out of them.
+    and `form` are taken over, and of other lines also `category`, `licence` and `tags`, a list. Seed tasks are checked; marks of the direction of writing are taken out of them.
     Drops: `unreadable`, `other_language` (with `only`), and of seed tasks `missing_field`, `wrong_field`, `overlong`,
     `reordered_text` (marks that make it look like another text), `duplicate`.
     """
 
-    writes = ("messages", "source", "lang", "sensitivity", "instruction", *TAKEN, *TEXT_FIELDS)
+    writes = ("messages", "source", "lang", "sensitivity", "instruction", "tags", *TAKEN, *CATALOGUE)
 
     file: Path
     """The JSONL file, UTF-8."""
@@ -40,6 +43,8 @@ class Samples(Source):
     """Who may see these samples."""
     only: Literal["zh", "en"] | None = None
     """Language of the lines to take; None = both."""
+    fields: dict[Named, str] = Field(default_factory=dict)
+    """What the file calls them, where it has other names: `{category: domain}` fills `category` from `domain`."""
     longest: int = Field(LONGEST, ge=1)
     """Characters that the instruction of a seed task may have with its input."""
 
@@ -83,7 +88,13 @@ class Samples(Source):
             row["messages"] = conversation(record)
             row["lang"] = detect_lang(" ".join(m["content"] for m in row["messages"])[:2000])
             given = {name: record.get(name) for name in TAKEN} | {"rejected": _said(record.get("rejected"))}
+            given |= {name: record.get(self.fields.get(name, name)) for name in CATALOGUE}
+            if "source" in self.fields:
+                given["source"] = record.get(self.fields["source"])
             row |= {name: value for name, value in given.items() if isinstance(value, str) and value.strip()}
+            tags = record.get(self.fields.get("tags", "tags"))
+            if isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags):
+                row["tags"] = tags
         else:
             task = read_seed_task(record, self.longest)
             row["messages"] = task.messages

@@ -15,8 +15,6 @@ from sftmill.steps.curate.decontaminate.items import Item
 from sftmill.steps.curate.decontaminate.matching import LONGEST_SPAN, Finding, worst_first
 from sftmill.text import numbers
 
-BATCH, AT_ONCE = 64, 8
-"""Texts of a request for vectors, and requests that are under way together."""
 LONGEST = 4_000
 """Characters of a text that are embedded, or shown to the judge."""
 FEWEST_NUMBERS, NUMBERS_SHARED = 2, 0.6
@@ -138,23 +136,8 @@ class Similar:
         return common >= FEWEST_NUMBERS and common >= NUMBERS_SHARED * len(there | here)
 
     async def _embed(self, texts: list[str], desk: Desk) -> np.ndarray:
-        """Return the unit vectors of texts, n x d in float32; those that are equal are embedded once."""
-        cut = [text[:LONGEST] for text in texts]
-        distinct = {text: number for number, text in enumerate(dict.fromkeys(cut))}
-        waiting = list(distinct)
-        parts = [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]
-        made: list[np.ndarray] = []
-        for wave in range(0, len(parts), AT_ONCE):
-            answers = await asyncio.gather(*(desk.embed(part, to=self.to) for part in parts[wave : wave + AT_ONCE]))
-            made += [np.asarray(one, np.float32) for one in answers]
-        if len({part.shape[1] for part in made}) != 1 or not all(np.isfinite(part).all() for part in made):
-            raise RecipeError(
-                f"decontaminate: role {self.to!r} gave vectors of different lengths, or numbers that are not finite; "
-                "name another model for this role"
-            )
-        table = np.concatenate(made)
-        table /= np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
-        return table[[distinct[text] for text in cut]]
+        """Return the unit vectors of texts, n x d in float32."""
+        return await desk.vectors([text[:LONGEST] for text in texts], to=self.to)
 
 
 async def ask_same(text: str, item: Item, to: str, max_tokens: int, desk: Desk) -> bool | None:

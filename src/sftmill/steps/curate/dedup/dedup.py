@@ -16,7 +16,7 @@ from sftmill.steps.curate.dedup.choice import Choice, Standing, choose, read_sta
 from sftmill.steps.curate.dedup.exact import find_exact
 from sftmill.steps.curate.dedup.near import Near, Rule
 from sftmill.steps.curate.dedup.number_guard import numbers_differ
-from sftmill.steps.curate.dedup.semantic import Method, all_texts, embed_texts, keep_by_cells, keep_greedily
+from sftmill.steps.curate.dedup.semantic import Method, all_texts, keep_by_cells, keep_greedily
 from sftmill.steps.curate.dedup.shown import write_clusters
 from sftmill.steps.curate.dedup.sorting import read_ids, sort_out
 from sftmill.steps.curate.dedup.texts import By
@@ -109,7 +109,7 @@ class Dedup(WholeStep):
         texts = await asyncio.to_thread(all_texts, rows, self.by)
         places = np.array([place for place, text in enumerate(texts) if any(text)], np.int64)
         joined = ["\n".join(texts[place]) for place in places.tolist()]
-        vectors = await embed_texts(desk, joined, self.to)
+        vectors = await desk.vectors(joined, to=self.to)
         kinds = standing.kinds[places]
 
         def differ(one: int, other: int) -> bool:

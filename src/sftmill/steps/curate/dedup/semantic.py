@@ -1,18 +1,14 @@
 """Rows that mean the same, by the vectors of their texts: greedily, or within cells as SemDeDup does."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-from sftmill.core import Desk, Shards
-from sftmill.errors import RecipeError
+from sftmill.core import Shards
 from sftmill.steps.curate.dedup.choice import Choice
 from sftmill.steps.curate.dedup.texts import By, batch_texts, read_batches, text_column
 
-BATCH, AT_ONCE = 128, 8
-"""Texts of a request for vectors, and requests that are under way together."""
 BLOCK = 1024
 """Vectors that are compared with as many others at a time."""
 ROUNDS = 20
@@ -34,33 +30,6 @@ def all_texts(rows: Shards, by: By) -> list[list[str]]:
         texts = batch_texts(batch, by)
         made.extend(texts.of(row) for row in range(len(texts)))
     return made
-
-
-async def embed_texts(desk: Desk, texts: list[str], to: str) -> np.ndarray:
-    """Return the unit vectors of texts, n x d in float32; each different text is asked for once."""
-    numbers: dict[str, int] = {}
-    which = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
-    different = list(numbers)
-    parts = [different[start : start + BATCH] for start in range(0, len(different), BATCH)]
-    made: np.ndarray | None = None
-    at = 0
-    for wave in range(0, len(parts), AT_ONCE):
-        for answers in await asyncio.gather(*(desk.embed(part, to=to) for part in parts[wave : wave + AT_ONCE])):
-            part = np.asarray(answers, np.float32)
-            if made is None:
-                made = np.empty((len(different), part.shape[1]), np.float32)
-            if part.shape[1] != made.shape[1] or not np.isfinite(part).all():
-                raise RecipeError(
-                    f"dedup: role {to!r} gave vectors of {part.shape[1]} and of {made.shape[1]} numbers, or numbers "
-                    "that are not finite; name another model for this role"
-                )
-            made[at : at + len(part)] = part
-            at += len(part)
-    if made is None:
-        return np.zeros((0, 1), np.float32)
-    lengths = np.linalg.norm(made, axis=1, keepdims=True)
-    made /= np.where(lengths == 0, 1, lengths)
-    return made if len(made) == len(which) else made[which]
 
 
 def keep_greedily(vectors: np.ndarray, rank: np.ndarray, threshold: float, differ: Differ) -> Choice:

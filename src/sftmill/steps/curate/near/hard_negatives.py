@@ -1,6 +1,5 @@
 """Hard negatives: passages that look like the one that answers a question, for training retrievers."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import ClassVar
 
@@ -8,7 +7,6 @@ import numpy as np
 from pydantic import Field
 
 from sftmill.core import Desk, Dropped, Row, Shards, WholeStep, answer
-from sftmill.errors import RecipeError
 from sftmill.flow.lineage import stricter
 from sftmill.steps.curate.user_text import user_text
 from sftmill.text import length, normalise
@@ -68,8 +66,8 @@ class HardNegatives(WholeStep):
                 questions.setdefault(asks, len(questions))
         texts = list(passages)
         plain = [normalise(text).casefold() for text in texts]
-        there = await self._vectors(texts, desk)
-        asked = await self._vectors(list(questions), desk)
+        there = await desk.vectors(texts, to=self.to, as_passages=True)
+        asked = await desk.vectors(list(questions), to=self.to)
         waiting: list[tuple[Row, int, int]] = []
         for row in rows.rows():
             text, asks = (row.get("passage") or "").strip(), user_text(row)
@@ -108,20 +106,6 @@ class HardNegatives(WholeStep):
                 yield Dropped(row, "too_few_negatives", {"found": len(found)})
             else:
                 yield {**row, "hard_negatives": found}
-
-    async def _vectors(self, texts: list[str], desk: Desk) -> np.ndarray:
-        """Return the vectors of different texts, n x d in float32."""
-        parts = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-        made: list[np.ndarray] = []
-        for wave in range(0, len(parts), AT_ONCE):
-            answers = await asyncio.gather(*(desk.embed(part, to=self.to) for part in parts[wave : wave + AT_ONCE]))
-            made += [np.asarray(one, np.float32) for one in answers]
-        if len({part.shape[1] for part in made}) > 1 or not all(np.isfinite(part).all() for part in made):
-            raise RecipeError(
-                f"hard_negatives: role {self.to!r} gave vectors of different lengths, or numbers that are not finite; "
-                "name another model for this role"
-            )
-        return np.concatenate(made) if made else np.zeros((0, 1), np.float32)
 
 
 def _as_secret(made: Row | Dropped, secrecy: Mapping[str, str]) -> Row | Dropped:

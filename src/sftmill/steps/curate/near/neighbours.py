@@ -8,12 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from sftmill.core import Desk, Row, Shards, WholeStep
-from sftmill.errors import RecipeError
 from sftmill.steps.curate.near.nearest import find_nearest
 from sftmill.steps.curate.user_text import user_text
-
-BATCH, AT_ONCE = 128, 8
-"""Texts of a request for vectors, and requests that are under way together."""
 
 
 class Neighbours(WholeStep):
@@ -49,7 +45,7 @@ class Neighbours(WholeStep):
             for row in inputs["rows"].rows():
                 yield {**row, "cluster": row["id"]}
             return
-        vectors = await self._vectors(list(texts), desk)
+        vectors = await desk.vectors(list(texts), to=self.to)
         del texts
         found = await asyncio.to_thread(find_nearest, vectors, self.threshold, of_text[with_text])
         del vectors
@@ -68,23 +64,3 @@ class Neighbours(WholeStep):
                 "repeats": int(found.repeats[at]),
                 "cluster": ids[with_text[int(found.first[at])]],
             }
-
-    async def _vectors(self, texts: list[str], desk: Desk) -> np.ndarray:
-        """Return the vectors of different texts, n x d in float32."""
-        made: np.ndarray | None = None
-        at = 0
-        parts = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-        for wave in range(0, len(parts), AT_ONCE):
-            asked = (desk.embed(part, to=self.to) for part in parts[wave : wave + AT_ONCE])
-            for answers in await asyncio.gather(*asked):
-                part = np.asarray(answers, np.float32)
-                if made is None:
-                    made = np.empty((len(texts), part.shape[1]), np.float32)
-                if part.shape[1] != made.shape[1] or not np.isfinite(part).all():
-                    raise RecipeError(
-                        f"neighbours: role {self.to!r} gave vectors of {part.shape[1]} and of {made.shape[1]} numbers, "
-                        "or numbers that are not finite; name another model for this role"
-                    )
-                made[at : at + len(part)] = part
-                at += len(part)
-        return made

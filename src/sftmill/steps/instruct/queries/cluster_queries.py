@@ -1,8 +1,8 @@
 """Groups the queries that ask the same, and keeps one of each group in a user's own words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -10,8 +10,8 @@ from sftmill.core import Desk, Dropped, Row, Shards, WholeStep, question
 from sftmill.steps.instruct.novelty.novelty import NoveltyIndex
 from sftmill.steps.instruct.queries.same_question import clearness, differs
 
-BATCH, AT_ONCE = 64, 8
-"""Texts of a request for vectors, and requests that are under way together."""
+AT_ONCE = 512
+"""Queries whose vectors are asked for together."""
 
 
 class _Query(NamedTuple):
@@ -75,7 +75,7 @@ class ClusterQueries(WholeStep):
         indexes: dict[str, NoveltyIndex] = {}
         texts: dict[int, str] = {}
         leader_of: dict[int, int] = {}
-        for wave in _waves(queries, BATCH * AT_ONCE):
+        for wave in _waves(queries, AT_ONCE):
             vectors = await self._vectors([query.text for query in wave], desk)
             for query, vector in zip(wave, vectors, strict=True):
                 index = indexes.setdefault(query.lang, NoveltyIndex(self.lexical, self.semantic))
@@ -90,12 +90,9 @@ class ClusterQueries(WholeStep):
             await asyncio.sleep(0)
         return leader_of
 
-    async def _vectors(self, texts: list[str], desk: Desk) -> list[list[float]] | list[None]:
-        if self.to_embedder is None:
-            return [None] * len(texts)
-        parts = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-        made = await asyncio.gather(*(desk.embed(part, to=self.to_embedder) for part in parts))
-        return [vector for part in made for vector in part]
+    async def _vectors(self, texts: list[str], desk: Desk) -> Sequence[Any]:
+        """Return the vectors of texts, or None for each where wording alone tells."""
+        return [None] * len(texts) if self.to_embedder is None else await desk.vectors(texts, to=self.to_embedder)
 
 
 def _waves(queries: list[_Query], size: int) -> Iterator[list[_Query]]:

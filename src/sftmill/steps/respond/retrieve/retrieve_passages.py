@@ -16,8 +16,8 @@ from sftmill.steps.respond.retrieve.fusion import fuse, overlap, pick
 from sftmill.steps.respond.retrieve.library import Library
 from sftmill.text import content_hash
 
-BATCH, AT_ONCE = 128, 8
-"""Texts of a request for vectors, and requests that are under way together."""
+AT_ONCE = 1_024
+"""Questions that are answered together."""
 BLOCK = 64
 """Questions that are held against all vectors at once: 26 MB for 100,000 passages."""
 
@@ -76,12 +76,15 @@ class RetrievePassages(WholeStep):
                 "with `split`, under `inputs: {passages: ...}` of this stream"
             )
         index = await asyncio.to_thread(lambda: BM25(search_terms(one.searched) for one in library.passages))
-        there = await self._vectors([one.searched for one in library.passages], desk) if self.to_embedder else None
+        there = None
+        if self.to_embedder:
+            searched = [one.searched for one in library.passages]
+            there = await desk.vectors(searched, to=self.to_embedder, as_passages=True)
         langs = {lang: library.of_lang(lang, size) for lang in {one.lang for one in library.passages}}
         block: list[Row] = []
         for row in inputs["rows"].rows():
             block.append(row)
-            if len(block) == BATCH * AT_ONCE:
+            if len(block) == AT_ONCE:
                 for made in await self._block(block, index, there, library, langs, desk):
                     yield made
                 block = []
@@ -93,7 +96,9 @@ class RetrievePassages(WholeStep):
     ) -> list[Row | Dropped]:
         """Return some rows with their passages, or dropped."""
         asked = list(dict.fromkeys((user_text(row), row.get("lang") or "zh") for row in rows if user_text(row)))
-        vectors = await self._vectors([text for text, _ in asked], desk) if there is not None and asked else None
+        vectors = None
+        if there is not None and asked:
+            vectors = await desk.vectors([text for text, _ in asked], to=self.to_embedder)
 
         def made() -> list[Row | Dropped]:
             near = self._near(vectors, there) if vectors is not None else (None for _ in asked)
@@ -156,17 +161,3 @@ class RetrievePassages(WholeStep):
         """Yield the cosines of each question with all passages."""
         for start in range(0, len(asked), BLOCK):
             yield from asked[start : start + BLOCK] @ there.T
-
-    async def _vectors(self, texts: list[str], desk: Desk) -> np.ndarray:
-        """Return the vectors of texts, n x d in float32."""
-        parts = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-        made: list[np.ndarray] = []
-        for wave in range(0, len(parts), AT_ONCE):
-            asked = (desk.embed(part, to=self.to_embedder) for part in parts[wave : wave + AT_ONCE])
-            made += [np.asarray(one, np.float32) for one in await asyncio.gather(*asked)]
-        if len({part.shape[1] for part in made}) > 1 or not all(np.isfinite(part).all() for part in made):
-            raise RecipeError(
-                f"retrieve_passages: role {self.to_embedder!r} gave vectors of different lengths, or numbers that are "
-                "not finite; name another model for this role"
-            )
-        return np.concatenate(made) if made else np.zeros((0, 1), np.float32)

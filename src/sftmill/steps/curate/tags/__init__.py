@@ -1,0 +1,1 @@
+"""Tags that many rows share: normalised into one vocabulary, and given cheaply to rows that no model saw."""
