@@ -31,7 +31,7 @@ KEPT = BUILD / "faithfulness.sqlite"
 LEAST_AUC, LEAST_KIND = 0.95, 0.85
 HARD = ("swapped_same_passage", "wrong_entity_from_passage")
 """Kinds whose answers are true of their passage, only not what was asked."""
-QUICK_HARD, QUICK_FAITHFUL, QUICK_OTHER = 40, 80, 40
+QUICK_HARD, QUICK_FAITHFUL, QUICK_OTHER = 40, 80, 24
 """Pairs of a hard kind, faithful ones, and pairs of each other kind that quick takes."""
 SHORT = 200
 """Tokens, estimated, of the longest passage that quick reads: the passage is what takes the time."""

@@ -11,7 +11,7 @@ from endpoint import Mock, build_mock
 PAIRS = REPOSITORY / "../shared/data/judge/preference_pairs.jsonl"
 MODEL = "qwen2.5-coder-0.5b-instruct"
 """The embedded model: far too small to judge; it shows that the pipeline loses nothing."""
-LIVE = {True: 8, False: None}
+LIVE = {True: 4, False: None}
 """Pairs that it judges, quick and full (None = all 1,109); two calls each, hours in all."""
 KEPT = BUILD / "judge_pipeline.sqlite"
 """Ledger of the full measurement: one that was broken off goes on where it stood."""
