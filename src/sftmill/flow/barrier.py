@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 
 import orjson
 import pyarrow as pa
@@ -100,9 +101,12 @@ class Barrier:
             else:
                 self.live.rows_in = await asyncio.to_thread(len, inputs["rows"])
                 rows = self._whole(inputs)
-            async for item in rows:
-                await output.add(item)
-            await output.finish()
+            try:
+                async for item in rows:
+                    await output.add(item)
+                await output.finish()
+            finally:
+                await output.close()
             self._note(source, output.index)
         for index, path in enumerate(shard_files(self.stage.folder)):
             yield ShardFile(index, path)
@@ -298,6 +302,8 @@ class Output:
         self.rows: list[Row] = []
         self.lost: list[Fate] = []
         self.index = 0
+        self.writing: asyncio.Future[None] | None = None
+        """The shard that a thread writes while the step makes the next one."""
 
     async def add(self, item: Row | pa.RecordBatch | Dropped | Fate) -> None:
         """Take in a row, a batch, a dropped row or one that failed."""
@@ -310,38 +316,52 @@ class Output:
             self.rows.append(item)
             self.counts.out += 1
         else:
-            await self._flush()
+            if self.rows:
+                await self._write()
             self.counts.out += item.num_rows
             table = pa.Table.from_batches([item]).select([n for n in self.schema.names if n in item.schema.names])
             for name in self.schema.names:
                 if name not in table.column_names:
                     table = table.append_column(name, pa.nulls(table.num_rows, self.schema.field(name).type))
-            await asyncio.to_thread(self._write, table.select(self.schema.names).cast(self.schema))
+            await self._write(table.select(self.schema.names).cast(self.schema))
         if len(self.rows) >= SHARD_ROWS or len(self.lost) >= 10 * SHARD_ROWS:
-            await self._flush()
+            await self._write()
 
-    async def _flush(self) -> None:
-        """Write the rows collected so far."""
-        if self.rows or self.lost:
-            await asyncio.to_thread(self._write, None)
-
-    def _write(self, table: pa.Table | None) -> None:
-        """Write the next shard from a table, or from the rows collected."""
-        path = self.stage.folder / shard_name(self.index)
-        write_losses(self.stage, self.index, self.lost, self.seal)
+    async def _write(self, table: pa.Table | None = None) -> None:
+        """Begin to write the next shard, from a table or from the rows collected, when the one before is written."""
+        await self._written()
+        made: pa.Table | list[Row] = table
         if table is None:
-            write_shard(path, self.rows, self.schema, self.seal)
-            self.rows = []
-        else:
-            write_table(path, table, self.seal)
-        self.lost = []
+            made, self.rows = self.rows, []
+        lost, self.lost = self.lost, []
+        self.writing = asyncio.ensure_future(asyncio.to_thread(self._write_now, self.index, made, lost))
         self.index += 1
+
+    async def _written(self) -> None:
+        """Wait for the shard that is being written; raises what the disk said."""
+        if self.writing is not None:
+            writing, self.writing = self.writing, None
+            await writing
+
+    def _write_now(self, index: int, made: pa.Table | list[Row], lost: list[Fate]) -> None:
+        """Write one shard and the rows lost before it."""
+        path = self.stage.folder / shard_name(index)
+        write_losses(self.stage, index, lost, self.seal)
+        if isinstance(made, list):
+            write_shard(path, made, self.schema, self.seal)
+        else:
+            write_table(path, made, self.seal)
+
+    async def close(self) -> None:
+        """Let a write under way come to its end, whatever it says: something else has gone wrong already."""
+        with suppress(Exception):
+            await self._written()
 
     async def finish(self) -> None:
         """Write what is left, at least one empty shard, and check that no row has vanished."""
-        await self._flush()
-        if self.index == 0:
-            await asyncio.to_thread(self._write, None)
+        if self.rows or self.lost or self.index == 0:
+            await self._write()
+        await self._written()
         if not self.counts.balanced():
             raise AssertionError(f"{self.stage.key}: rows vanished: {self.counts}")
 

@@ -107,7 +107,7 @@ class ReadingPass:
             async for shard in packer.add(*ahead.popleft()):
                 yield shard
         for _, walked in ahead:
-            if isinstance(walked, asyncio.Task):
+            if isinstance(walked, asyncio.Future):
                 walked.cancel()
         async for shard in packer.finish():
             yield shard
@@ -142,13 +142,13 @@ class ReadingPass:
                 break
         return listing.digest == earlier["listing"]
 
-    def _walk(self, row: Row, number: int) -> asyncio.Task[Walked] | Walked:
+    def _walk(self, row: Row, number: int) -> asyncio.Future[Walked] | Walked:
         """Take a row through the stages: in a worker, or here where they are all quick and the rows are few.
 
         A thread would cost more than it brings: it and the event loop would wait for each other at every call.
         """
         if self.workers is not None and not (self.quick and number <= MANY_ROWS):
-            return asyncio.create_task(self.workers.walk(1, len(self.stages), row, ()))
+            return self.workers.begin(1, len(self.stages), row, ())
         return walk(self.steps, row, ())
 
     async def _pull(self, listing: "Listing") -> AsyncIterator[Row | Fate]:

@@ -49,10 +49,14 @@ class Workers:
 
     async def walk(self, first: int, last: int, row: Row, place: Place) -> Walked:
         """Take a row through the row steps numbered `first` up to, not including, `last`."""
+        return await self.begin(first, last, row, place)
+
+    def begin(self, first: int, last: int, row: Row, place: Place) -> asyncio.Future[Walked]:
+        """Begin to take a row through these steps, and return what will hold the outcome."""
         future: asyncio.Future[Walked] = asyncio.get_running_loop().create_future()
         self.waiting.setdefault((first, last), deque()).append((place, row, future))
         self._dispatch()
-        return await future
+        return future
 
     def _dispatch(self) -> None:
         """Start a batch for every free worker, as long as rows wait."""

@@ -153,7 +153,7 @@ def tokens(s: str) -> list[str]:
 
 def length(s: str, lang: str) -> int:
     """Return how long `s` is: characters without spaces for zh, words for en."""
-    return len("".join(s.split())) if lang == "zh" else sum(1 for _ in _WORD.finditer(s))
+    return len("".join(s.split())) if lang == "zh" else len(_WORD.findall(s))
 
 
 def char_ngrams(s: str, n: int) -> list[str]:
@@ -168,7 +168,7 @@ def detect_lang(s: str) -> Lang:
     if s.isascii():
         return "en"
     chinese = count_cjk(s)
-    return "zh" if chinese and 2 * chinese >= sum(1 for _ in _LATIN_WORD.finditer(s)) else "en"
+    return "zh" if chinese and 2 * chinese >= len(_LATIN_WORD.findall(s)) else "en"
 
 
 # --- sentences -----------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ _MEANT = frozenset("%‰#&@*/\\")
 """Punctuation that tells things apart: 5% and 5, C# and C."""
 _JOINING = frozenset(".:'-")
 """Punctuation that is part of a word or number when it stands inside: 1.5, 10:30, nginx.conf."""
+_PLAIN = frozenset((" ", ",", ", ", ". ", "。", ";", "; ", ": ", "? ", "! "))
+"""What stands between most words, and means nothing but between two digits."""
 
 
 def comparison_key(text: str) -> str:
@@ -27,8 +29,11 @@ def comparison_key(text: str) -> str:
 
 def _shorten(match: re.Match[str]) -> str:
     run, text = match[0], match.string
-    before = text[match.start() - 1] if match.start() else ""
-    after = text[match.end()] if match.end() < len(text) else ""
+    start, end = match.span()
+    before = text[start - 1] if start else ""
+    after = text[end] if end < len(text) else ""
+    if run in _PLAIN:
+        return " " if before.isdigit() and after.isdigit() else ""
     inside = before.isascii() and before.isalnum() and after.isascii() and after.isalnum()
     if inside and run in _JOINING:
         return run
