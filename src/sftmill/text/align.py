@@ -13,7 +13,7 @@ _SHORTEST = 8
 """Characters (without spaces and punctuation) that an inexact quotation must have."""
 _LONGEST = 4000
 """Characters of a quotation that are aligned inexactly; a longer one must match exactly."""
-_KEPT = lazy_pattern(r"\w|[%‰℃°$€£¥+<>=≤≥]")
+_KEPT = lazy_pattern(r"(?:[\w%‰℃°$€£¥+<>=≤≥]|-(?=\d)|(?<=\d)\.(?=\d))+")
 
 
 @lru_cache(maxsize=16)  # a passage is looked into for every quotation of every answer from it
@@ -25,15 +25,13 @@ def _squeezed(s: str) -> tuple[str, list[int]]:
     text, offsets = normalise_with_map(simplified(s))
     out: list[str] = []
     kept: list[int] = []
-    for i, c in enumerate(text):
-        if (
-            c.isalnum()
-            or _KEPT.match(c)
-            or (c in ".-" and text[i + 1 : i + 2].isdigit() and (c == "-" or text[i - 1 : i].isdigit()))
-        ):
-            low = c.lower()
-            out.append(low if len(low) == 1 else c)
-            kept.append(offsets[i])
+    for match in _KEPT.finditer(text):
+        piece = match[0]
+        low = piece.lower()
+        if len(low) != len(piece):  # a letter that is two in lower case stays
+            low = "".join([c.lower() if len(c.lower()) == 1 else c for c in piece])
+        out.append(low)
+        kept += offsets[match.start() : match.end()]
     return "".join(out), kept
 
 
@@ -97,6 +95,8 @@ def _runs_on(text: str, at: int) -> bool:
 def _windows(wanted: str, text: str, threshold: float) -> list[tuple[int, int]]:
     """Return up to three stretches of `text` that share enough 4-character pieces with `wanted`."""
     seeds = [wanted[i : i + _SEED] for i in range(len(wanted) - _SEED + 1)]
+    if not any(seed in text for seed in seeds):
+        return []
     places: dict[str, list[int]] = {seed: [] for seed in seeds}
     for j in range(len(text) - _SEED + 1):
         if (seed := text[j : j + _SEED]) in places:

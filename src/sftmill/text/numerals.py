@@ -1,5 +1,6 @@
 """What Chinese numerals are worth."""
 
+import re
 from decimal import Decimal
 
 from sftmill.text.lazy import lazy_pattern
@@ -9,6 +10,7 @@ PLAIN = str.maketrans(
     "０１２３４５６７８９％．，：／～－＋＾（）＄￥−–—﹣〜∼壹贰叁肆伍陆柒捌玖拾佰仟萬億貳參陸兩零弌弐",
     "0123456789%.,:/~-+^()$¥----~~一二三四五六七八九十百千万亿二三六两〇一二",
 )
+_TO_PLAIN = lazy_pattern(f"[{re.escape(''.join(map(chr, PLAIN)))}]")
 DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {"两": 2}
 _LONE_FORMAL = lazy_pattern("(?<![壹贰叁肆伍陆柒捌玖拾佰仟万亿零])[陆伍拾](?![壹贰叁肆伍陆柒捌玖拾佰仟万亿零元圆])")
 POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
@@ -20,7 +22,8 @@ def plain(s: str) -> str:
         return s
     if "陆" in s or "伍" in s or "拾" in s:
         s = _LONE_FORMAL.sub("□", s)
-    return s.translate(PLAIN)
+    # few characters change: finding them is many times faster than `str.translate`, which looks each one up
+    return _TO_PLAIN.sub(lambda match: chr(PLAIN[ord(match[0])]), s)
 
 
 def chinese_value(numeral: str) -> Decimal | None:

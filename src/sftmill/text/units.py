@@ -59,9 +59,18 @@ for _variants, _one in [
 _INVISIBLE = [0xAD, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
 _INVISIBLE += range(0xFE00, 0xFE10)
 _UNIFIED |= dict.fromkeys(_INVISIBLE)
+_CHANGED = lazy_pattern(f"[{re.escape(''.join(map(chr, _UNIFIED)))}]")
+
+
+def _unified(s: str) -> str:
+    """Return `s` with one kind of quotes, dashes and stops, without what is invisible."""
+    # few characters change: finding them is many times faster than `str.translate`, which looks each one up
+    return _CHANGED.sub(lambda match: _UNIFIED[ord(match[0])] or "", s)
+
 
 _DASHES = lazy_pattern("-{2,}")
 _SPACES = lazy_pattern(r"\s+")
+_RUN = lazy_pattern(r"([^\s-]+)|[\s-]+")
 _SPACE_AT_CJK = lazy_pattern(rf"(?<=[{CJK}]) | (?=[{CJK}])")
 
 
@@ -72,7 +81,7 @@ def normalise(s: str) -> str:
     beside a Chinese character. Letters keep their case.
     """
     if not s.isascii():
-        s = unicodedata.normalize("NFKC", s).translate(_UNIFIED)
+        s = _unified(unicodedata.normalize("NFKC", s))
     elif "`" in s:
         s = s.replace("`", "'")
     s = _SPACES.sub(" ", _DASHES.sub("-", s)).strip()
@@ -88,6 +97,16 @@ def normalise_with_map(s: str) -> tuple[str, list[int]]:
     """Return `normalise(s)` and, for each of its characters, the offset in `s` that it comes from."""
     out: list[str] = []
     offsets: list[int] = []
+
+    def put_stable(piece: str, at: int) -> None:
+        piece = _unified(piece)  # stays as long as it was: nothing invisible is in it
+        for match in _RUN.finditer(piece):
+            start, end = match.span()
+            if match[1]:
+                out.extend(match[1])
+                offsets.extend(range(at + start, at + end))
+            else:
+                put(piece[start:end], at + start, False)
 
     def put(piece: str, at: int, fixed: bool) -> None:
         for i, character in enumerate(piece):
@@ -106,7 +125,7 @@ def normalise_with_map(s: str) -> tuple[str, list[int]]:
 
     end = 0
     for match in _UNSTABLE.finditer(s):
-        put(s[end : match.start()], end, False)
+        put_stable(s[end : match.start()], end)
         piece, end = match[0], match.end()
         groups = _combined(piece)
         whole = unicodedata.normalize("NFKC", piece)
@@ -118,10 +137,12 @@ def normalise_with_map(s: str) -> tuple[str, list[int]]:
                 at += len(group)
         else:  # rare scripts whose letters join across our groups
             put(whole, match.start(), True)
-    put(s[end:], end, False)
+    put_stable(s[end:], end)
     if out and out[-1] == " ":
         out.pop()
         offsets.pop()
+    if " " not in out:
+        return "".join(out), offsets
     keep = [i for i, c in enumerate(out) if c != " " or not (is_cjk(out[i - 1]) or is_cjk(out[i + 1]))]
     if len(keep) == len(out):
         return "".join(out), offsets

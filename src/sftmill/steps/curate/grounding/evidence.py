@@ -107,19 +107,31 @@ def _written(number: Number, text: str) -> list[str]:
     return [figure, *(t for t in rest if not t[0].isdigit() and t not in _NUMERALS and (is_cjk(t[0]) or number.unit))]
 
 
-@lru_cache(maxsize=65_536)
-def _sort_of(word: str) -> tuple[bool, str, bool]:
-    """Return whether a token is a Chinese character, what it is compared as ("" for grammar), and whether it is grammar."""
-    chinese = is_cjk(word[0])
-    grammar = word in _FUNCTION_CHARACTERS if chinese else word in _STOP_WORDS
-    return chinese, "" if grammar else word if chinese else stem(word), grammar
+class _Sorts(dict[str, tuple[bool, str, bool]]):
+    """Of every token: whether it is a Chinese character, what it is compared as ("" for grammar), whether it is grammar.
+
+    Worked out at the first look; a plain dictionary, since these are the most frequent looks of all.
+    """
+
+    def __missing__(self, word: str) -> tuple[bool, str, bool]:
+        chinese = is_cjk(word[0])
+        grammar = word in _FUNCTION_CHARACTERS if chinese else word in _STOP_WORDS
+        found = chinese, "" if grammar else word if chinese else stem(word), grammar
+        if len(self) >= _MOST_SORTS:
+            self.clear()
+        self[word] = found
+        return found
+
+
+_MOST_SORTS = 65_536
+_SORTS = _Sorts()
 
 
 def units(words: list[str]) -> list[tuple[str, int]]:
     """Return what is compared and at which token it stands: pairs of Chinese characters, stems of other words."""
     found: list[tuple[str, int]] = []
     before = False
-    sorts = [_sort_of(word) for word in words]
+    sorts = [_SORTS[word] for word in words]
     last = len(words) - 1
     for i, (chinese, unit, grammar) in enumerate(sorts):
         if not chinese:
@@ -233,7 +245,7 @@ class Source:
         return [Place(min(inside), max(inside) + 1, share, False)]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def prepared(passage: str) -> Source:
     """Return a passage prepared for searching; rows of one passage mostly come one after the other."""
     return Source(passage)

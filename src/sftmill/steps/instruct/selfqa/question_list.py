@@ -75,5 +75,7 @@ def piece_of(named: int, question: str, pieces: dict[int, str]) -> int:
     """
     if named in pieces:
         return named
+    if len(pieces) == 1:
+        return next(iter(pieces))
     wanted = set(char_ngrams(normalise(question).lower(), 2))
     return max(pieces, key=lambda n: (len(wanted.intersection(char_ngrams(normalise(pieces[n]).lower(), 2))), -n))
