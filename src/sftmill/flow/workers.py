@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 from collections import deque
+from functools import partial
 
 from sftmill.core import Row, RowStep
 from sftmill.flow.packing import pack_steps
@@ -18,6 +19,9 @@ BATCH_ROWS = 64
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "SYSTEMROOT", "TMPDIR")
 """Environment variables that workers see; API keys are not among them."""
+
+Waiting = deque[tuple[Place, Row, asyncio.Future[Walked]]]
+"""Rows that wait for a worker, with their places and what will hold the outcome."""
 
 
 class Workers:
@@ -40,10 +44,12 @@ class Workers:
         self.seconds = seconds
         """Time limit for one row; a batch may take this much per row, but one slow row is found alone."""
         self.memory = memory
-        self.waiting: dict[tuple[int, int], deque[tuple[Place, Row, asyncio.Future[Walked]]]] = {}
-        self.idle: list[asyncio.subprocess.Process] = []
+        self.waiting: dict[tuple[int, int], Waiting] = {}
+        self.idle: dict[int, asyncio.subprocess.Process] = {}
+        """Processes without work, by their number."""
         self.alive: set[asyncio.subprocess.Process] = set()
-        self.busy = 0
+        self.free = set(range(self.number))
+        """Numbers of the workers without work, those that have no process yet included."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.closed = False
 
@@ -60,34 +66,51 @@ class Workers:
 
     def _dispatch(self) -> None:
         """Start a batch for every free worker, as long as rows wait."""
-        while self.busy < self.number and not self.closed:
+        while self.free and not self.closed:
             key = next((k for k, queue in self.waiting.items() if queue), None)
             if key is None:
                 return
             queue = self.waiting[key]
-            # an even share of what waits keeps all workers busy when there is little
-            size = min(BATCH_ROWS, max(1, -(-len(queue) // self.number)))
-            batch = [queue.popleft() for _ in range(min(size, len(queue)))]
-            self.busy += 1
-            task = asyncio.get_running_loop().create_task(self._work(key, batch))
+            home = self._home(queue[0][0])
+            worker = home if home in self.free else min(self.free)
+            self.free.discard(worker)
+            batch = self._take(queue, worker)
+            task = asyncio.get_running_loop().create_task(self._work(worker, key, batch))
             self.tasks.add(task)
-            task.add_done_callback(self._finished)
+            task.add_done_callback(partial(self._finished, worker))
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _home(self, place: Place) -> int | None:
+        """Return the worker that rows of one parent go to, where what it works out about their passage serves all."""
+        return place[0] % self.number if len(place) > 1 else None
+
+    def _take(self, queue: Waiting, worker: int) -> list[tuple[Place, Row, asyncio.Future[Walked]]]:
+        """Take a batch for a worker out of a queue: of the rows that are next those that it is home to, else any."""
+        # an even share of what waits keeps all workers busy when there is little
+        size = min(BATCH_ROWS, max(1, -(-len(queue) // self.number)))
+        near = [queue.popleft() for _ in range(min(len(queue), size * self.number))]
+        own = [item for item in near if self._home(item[0]) in (None, worker)] or near
+        batch = own[:size]
+        taken = set(map(id, batch))
+        queue.extendleft(item for item in reversed(near) if id(item) not in taken)
+        return batch
+
+    def _finished(self, worker: int, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
-        self.busy -= 1
+        self.free.add(worker)
         if not task.cancelled() and task.exception() is None:
             self._dispatch()
 
-    async def _work(self, key: tuple[int, int], batch: list[tuple[Place, Row, asyncio.Future[Walked]]]) -> None:
+    async def _work(
+        self, worker: int, key: tuple[int, int], batch: list[tuple[Place, Row, asyncio.Future[Walked]]]
+    ) -> None:
         """Have one batch done, by one worker or, if that fails, row by row."""
         try:
             try:
-                results = await self._send(key, [(place, row) for place, row, _ in batch], self.seconds)
+                results = await self._send(worker, key, [(place, row) for place, row, _ in batch], self.seconds)
             except (TimeoutError, EOFError) as failure:
                 results = []
                 for place, row, _ in batch:
-                    results.append(await self._alone(key, place, row, failure if len(batch) == 1 else None))
+                    results.append(await self._alone(worker, key, place, row, failure if len(batch) == 1 else None))
             for (_, _, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
@@ -97,11 +120,13 @@ class Workers:
                     future.set_exception(error) if isinstance(error, Exception) else future.cancel()
             raise
 
-    async def _alone(self, key: tuple[int, int], place: Place, row: Row, failure: Exception | None) -> Walked:
+    async def _alone(
+        self, worker: int, key: tuple[int, int], place: Place, row: Row, failure: Exception | None
+    ) -> Walked:
         """Have one row done on its own; if its worker does not survive, the row has failed."""
         if failure is None:
             try:
-                return (await self._send(key, [(place, row)], self.seconds))[0]
+                return (await self._send(worker, key, [(place, row)], self.seconds))[0]
             except (TimeoutError, EOFError) as error:
                 failure = error
         reason = (
@@ -112,9 +137,11 @@ class Workers:
         number = next(number for number, _, _ in self.steps if key[0] <= number < key[1])
         return Walked([], [Fate(number, place, "failed", row, reason)], [Passed(number, 1, 0, 0, {})])
 
-    async def _send(self, key: tuple[int, int], rows: list[tuple[Place, Row]], seconds: float) -> list[Walked]:
-        """Send rows to a free worker and wait for what it makes of them."""
-        process = self.idle.pop() if self.idle else await self._start()
+    async def _send(
+        self, worker: int, key: tuple[int, int], rows: list[tuple[Place, Row]], seconds: float
+    ) -> list[Walked]:
+        """Send rows to a worker and wait for what it makes of them."""
+        process = self.idle.pop(worker, None) or await self._start()
         assert process.stdin and process.stdout
         try:
             async with asyncio.timeout(seconds):
@@ -130,7 +157,7 @@ class Workers:
         except BaseException:
             await self._kill(process)
             raise
-        self.idle.append(process)
+        self.idle[worker] = process
         return answer
 
     async def _start(self) -> asyncio.subprocess.Process:
