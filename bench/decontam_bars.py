@@ -21,6 +21,7 @@ import pyarrow as pa
 from common import REPOSITORY, CannotMeasure, Result, say
 from sftmill.columns import COLUMNS
 from sftmill.core import Dropped
+from sftmill.flow.spread import OneByOne
 from sftmill.models.embed import LoadedEmbedder
 from sftmill.steps.curate.decontaminate.decontaminate import Decontaminate
 from sftmill.steps.curate.decontaminate.items import Item, read_files
@@ -40,7 +41,7 @@ MANY_ITEMS = 10_000
 EMBEDDER = "universal-sentence-encoder"
 
 
-class Rows:
+class Rows(OneByOne):
     """Rows in Arrow batches, as a stream has them."""
 
     def __init__(self, records: list[dict[str, Any]]):

@@ -59,7 +59,7 @@ def ray_same_bytes(quick: bool) -> list[Result]:
 
 
 def write_project(folder: Path, url: str, passages: int) -> None:
-    """Write passages and a recipe that takes them through questions, answers, grounding and dedup to an export."""
+    """Write passages, and a recipe through questions, answers, grounding, dedup and decontamination to an export."""
     write_books(folder / "books", passages)
     steps = [
         {"books": {"folder": "books", "sensitivity": "public"}},
@@ -68,7 +68,11 @@ def write_project(folder: Path, url: str, passages: int) -> None:
         "selfqa_answers",
         {"grounded": {"drop": False}},
         "dedup",
+        {"dedup": {"how": "near"}},
+        {"decontaminate": {"against": "items.jsonl", "sensitivity": "public"}},
     ]
+    items = [{"question": f"第{number}节写了什么？"} for number in range(10)]
+    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     models = {"teacher": {"endpoint": url, "model": "mock", "timeout": 60, "concurrency": 64}}
     recipe = {"name": "ray", "lang": ["zh", "en"], "models": models, "streams": {"s": steps}, "finish": ["export"]}
     (folder / "recipe.yaml").write_text(json.dumps(recipe, ensure_ascii=False))

@@ -171,6 +171,23 @@ def test_personal_data_is_masked_behind_every_source_unless_the_recipe_keeps_it(
     assert any("'no' is none of mask, keep" in p for p in problems(folder, BASE + "personal_data: 'no'\n"))
 
 
+def test_a_column_that_a_setting_names_must_be_written_before(folder):
+    best = "  - keep_best: {by: ifd, budget: 3}\n  - export\n"
+    assert any(
+        "'keep_best': no step before it writes 'ifd'" in p for p in problems(folder, BASE.replace("  - export\n", best))
+    )
+    assert plan(folder, BASE.replace("  - export\n", best.replace("ifd", "grounded")))
+
+
+def test_two_steps_that_would_write_one_file_are_refused_until_one_gets_another_name(folder):
+    (folder / "items.jsonl").write_text('{"question": "哪一年？"}\n', "utf-8")
+    once = "  - decontaminate: {against: items.jsonl}\n"
+    with pytest.raises(RecipeError, match=r"yaml:15: .*writes 'decontamination'.*on line 14 does; set `file`"):
+        plan(folder, BASE.replace("  - export\n", once + once + "  - export\n"))
+    named = once.replace("}", ", file: second}")
+    assert plan(folder, BASE.replace("  - export\n", once + named + "  - export\n"))
+
+
 @pytest.mark.parametrize("recipe", sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_that_comes_along_can_be_planned(recipe, tmp_path):
     assert make_plan(load_recipe(recipe), tmp_path / "run").order

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -220,6 +220,15 @@ class Step(BaseModel):
         """Return the files that decide the result beside rows and settings, such as a list of words."""
         return ()
 
+    def named_columns(self) -> tuple[str, ...]:
+        """Return the columns that settings name; rows may lack them, but some step before this one writes them."""
+        return ()
+
+    def shows(self) -> str | None:
+        """Return the name, without its ending, of the file for people that the step writes into the export folder."""
+        named = getattr(self, "file", None)
+        return named if isinstance(named, str) else None
+
     def roles(self) -> tuple[str, ...]:
         """Return the model roles that this step asks: its settings named `to` or `to_...`, one role or several each."""
         return tuple(dict.fromkeys(role for named in self.seats().values() for role in named))
@@ -335,6 +344,9 @@ class RoundStep(Step):
         return iter(pool)
 
 
+Made = TypeVar("Made")
+
+
 class Shards(Protocol):
     """All rows of a stream, on disk; each method reads them anew, one shard at a time."""
 
@@ -345,6 +357,13 @@ class Shards(Protocol):
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield Arrow batches, in order, with the columns named or all."""
+
+    def map(self, work: Callable[[int, pa.RecordBatch], Made], columns: list[str] | None = None) -> Iterator[Made]:
+        """Yield what `work(place, batch)` makes of every batch, in order; `place` is that of the batch's first row.
+
+        Several batches, of no more than 4,096 rows, are under way at once, in threads or in tasks of a cluster. So
+        `work` changes nothing outside of itself, can be pickled, and imports compiled loops where it uses them.
+        """
 
     def frame(self) -> Any:
         """Return a lazy Daft frame over the shards (extra `scale`)."""

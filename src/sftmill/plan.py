@@ -65,6 +65,8 @@ class _Planner:
         """Columns that some rows may have; what is written has room for them."""
         self.authors: dict[str, frozenset[str]] = {}
         """Roles that wrote the answers that a stream ends with."""
+        self.shown: dict[str, StepEntry] = {}
+        """Files for people, each with the step that writes it."""
 
     def plan(self) -> Plan:
         """Check everything; return the plan or raise with all that is wrong."""
@@ -133,7 +135,7 @@ class _Planner:
         wrote = self._wrote(stream)
         for number, entry in enumerate(entries, 1):
             before = set(possible)
-            self._reads(stream, entry, columns)
+            self._reads(stream, entry, columns, possible)
             columns |= with_messages(type(entry.step).writes)
             columns -= set(type(entry.step).removes)
             possible = (possible | columns) - set(type(entry.step).removes)
@@ -142,6 +144,7 @@ class _Planner:
             wrote = authors(entry.step, wrote)
             for problem in entry.step.problems():
                 self.wrong(entry.line, f"step {entry.name!r}: {problem}")
+            self._shows(entry)
             fingerprint = content_hash(fingerprint, self._fingerprint(entry))
             folder = self.run_dir / "streams" / stream.name / f"{number:02d}-{entry.name}"
             stages.append(
@@ -213,8 +216,12 @@ class _Planner:
             )
             self.wrong(stream.line, f"stream {stream.name!r}: where: column {name!r} is not there{more}")
 
-    def _reads(self, stream: Stream, entry: StepEntry, columns: set[str]) -> None:
-        """Check that what a step reads has been written before it."""
+    def _reads(self, stream: Stream, entry: StepEntry, columns: set[str], possible: set[str]) -> None:
+        """Check that what a step reads has been written before it, and for some rows what its settings name."""
+        for name in entry.step.named_columns():
+            if name not in possible:
+                there = ", ".join(sorted(possible))
+                self.wrong(entry.line, f"step {entry.name!r}: no step before it writes {name!r}; there are: {there}")
         for name in type(entry.step).reads:
             if name not in columns and name not in readable_views(columns):
                 self.wrong(
@@ -240,6 +247,17 @@ class _Planner:
                 continue
             self.made.roles.setdefault(role, []).append(f"{stream.name}/{entry.name}")
             self._leak(entry, role, sensitivity)
+
+    def _shows(self, entry: StepEntry) -> None:
+        """Refuse a second step that writes the same file for people: the first one's would be lost."""
+        if not (name := entry.step.shows()):
+            return
+        if (first := self.shown.setdefault(name, entry)) is not entry:
+            self.wrong(
+                entry.line,
+                f"step {entry.name!r}: writes {name!r} into the export folder, as {first.name!r} on line {first.line} "
+                "does; set `file` in one of them",
+            )
 
     def _wrote(self, stream: Stream) -> frozenset[str]:
         """Return the roles that wrote the answers with which a stream starts."""

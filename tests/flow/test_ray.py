@@ -17,7 +17,8 @@ from sftmill.core import answer, question
 from sftmill.errors import BudgetExhausted, FailureCeiling, RunError
 from sftmill.flow.losses import read_losses
 from sftmill.flow.ray_cluster import look_around
-from sftmill.flow.shards import ShardList, shard_files
+from sftmill.flow.shards import Seal, ShardList, schema_of, shard_files, shard_name, write_shard
+from sftmill.flow.spread import Tasks
 from sftmill.models.settings import ModelSettings
 from sftmill.recipe_reader import load_recipe
 from sftmill.run import run_recipe
@@ -264,6 +265,72 @@ def test_frames_of_whole_data_steps_work_on_the_cluster(tmp_path, cluster):
     here, there = (list(ShardList(shard_files(trial.stage(name))).rows()) for name in ("local", "ray"))
     assert [question(row) for row in here] == [question(row) for row in there] == ["question 10", "question 11"]
     assert (here[0]["title"], there[0]["title"]) == ("native", "ray")
+
+
+def test_batches_of_whole_data_are_worked_on_by_all_machines(tmp_path, cluster):
+    with serving() as endpoint:
+        trial = Trial(tmp_path, endpoint.url, rows=40_000)
+        trial.settings = {"use": f"{STEPS}:Sizes", "notes": str(trial.notes)}
+        trial.run("local")
+        assert {(machine, process) for machine, process, _ in told(trial.notes)} == {("here", os.getpid())}
+        trial.notes.unlink()
+        trial.run("ray", cluster)
+    noted = told(trial.notes)
+    assert os.getpid() not in {process for _, process, _ in noted}
+    assert len({machine for machine, _, _ in noted}) == 2
+    here, there = (next(iter(ShardList(shard_files(trial.stage(name))).rows())) for name in ("local", "ray"))
+    assert here["title"] == there["title"]
+    assert sum(rows for _, rows in eval(here["title"])) == 40_000
+
+
+def test_work_on_batches_that_raises_or_dies_is_told_as_such(tmp_path, cluster):
+    import ray
+
+    files = [tmp_path / shard_name(index) for index in range(2)]
+    for index, file in enumerate(files):
+        write_shard(file, [{"id": f"{index}{n}"} for n in range(3)], schema_of([]), Seal("", ""))
+
+    def refuse(first, batch):
+        raise ValueError(f"no {first}")
+
+    def die(first, batch):
+        os._exit(13)
+
+    ray.init(address=cluster.address, log_to_driver=False)
+    try:
+        spread = Tasks(SimpleNamespace(cores=lambda: 2))
+        with pytest.raises(ValueError, match=r"^no 0$"):
+            list(spread.files(refuse, files, None))
+        with pytest.raises(
+            RunError, match=r"shards 00000 to 00001, ended 3 times \(WorkerCrashedError\); see `ray status`"
+        ):
+            list(spread.files(die, files, None))
+    finally:
+        ray.shutdown()
+
+
+def test_copies_and_leaks_are_found_on_a_cluster_as_they_are_here(tmp_path, cluster):
+    pytest.importorskip("numba", reason="pip install 'sftmill[scale]'")
+    lines = [
+        {"question": f"Which of the {n % 900} valves of line {n % 7} opens first, and why so?"} for n in range(3000)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(orjson.dumps(line).decode() + "\n" for line in lines))
+    (tmp_path / "items.jsonl").write_bytes(orjson.dumps(lines[5]))
+    steps = [
+        {"samples": {"file": "rows.jsonl", "sensitivity": "public"}},
+        {"dedup": {"how": "near", "threshold": 0.9}},
+        {"decontaminate": {"against": "items.jsonl", "sensitivity": "public"}},
+        {"dsir": {"target": "items.jsonl", "by": "question", "budget": 300}},
+    ]
+    recipe = {"name": "whole", "lang": ["en"], "streams": {"s": steps}}
+    (tmp_path / "recipe.yaml").write_bytes(orjson.dumps(recipe))
+    made = {}
+    for name, where in (("local", {}), ("ray", {"engine": "ray", "address": cluster.address})):
+        run_recipe(load_recipe(tmp_path / "recipe.yaml"), tmp_path / name, **where)
+        folder = tmp_path / name / "streams"
+        made[name] = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.parquet"))}
+    assert made["local"] == made["ray"]
+    assert any("decontaminate/" in path for path in made["ray"])
 
 
 def test_machines_without_the_key_are_named_before_anything_is_asked(tmp_path, cluster, monkeypatch):

@@ -16,6 +16,7 @@ from sftmill.flow.reading import ReadingPass
 from sftmill.flow.reserve import Reserve
 from sftmill.flow.sampler import Sampler
 from sftmill.flow.shards import Counts, ShardFile, ShardList
+from sftmill.flow.spread import Spread, Threads
 from sftmill.flow.stage import Stage
 from sftmill.flow.stream import StreamingPass
 from sftmill.flow.workers import Workers
@@ -143,10 +144,16 @@ class LocalEngine:
                     limit=self.limit,
                 )
                 inputs_sampled = inputs_sampled or barrier.sampler is not None
+                for listed in (*inputs.values(), rows):
+                    listed.spread_over = self.spread()
                 self.passes.append(([barrier.stage], barrier.counts))
                 shards = barrier.run({**inputs, "rows": rows})
             at = end
         return await collect(shards)
+
+    def spread(self) -> Spread:
+        """Return where whole-data steps have batches worked on."""
+        return Threads()
 
     def _workers(self, row_steps: list[tuple[int, str, RowStep]]) -> Workers:
         """Return what does the row steps of a stream."""

@@ -33,6 +33,11 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
+def own_files() -> list[str]:
+    """Return the users' step files that this process has imported."""
+    return sorted(str(module.__file__) for name, module in sys.modules.items() if name.startswith(OWN_PREFIX))
+
+
 def pack_steps(steps: list[tuple[int, str, Step]]) -> list[tuple[int, str, str, str, dict[str, Any]]]:
     """Describe steps as (number, name, module or file, class name, settings)."""
     packed = []

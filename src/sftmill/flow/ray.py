@@ -22,6 +22,7 @@ from sftmill.flow.packing import pack_steps
 from sftmill.flow.ray_cluster import Cluster, transport_here
 from sftmill.flow.ray_task import Job, run_shard, walk_rows
 from sftmill.flow.shards import Counts, ShardFile, shard_name
+from sftmill.flow.spread import Spread, Tasks
 from sftmill.flow.stage import Stage
 from sftmill.flow.stream import CEILING_FROM
 from sftmill.flow.walk import Place, Walked
@@ -75,6 +76,10 @@ class RayEngine(LocalEngine):
 
     parse_anywhere = False
     """Whether all machines see the files of the sources, so that they can parse them."""
+
+    def spread(self) -> Spread:
+        """Return where whole-data steps have batches worked on: on all machines."""
+        return Tasks(self.cluster)
 
     def _workers(self, row_steps: list[tuple[int, str, RowStep]]) -> Workers:
         return FarWorkers(row_steps, self.cluster) if self.parse_anywhere else super()._workers(row_steps)
@@ -141,7 +146,9 @@ class FarWorkers(Workers):
         """Return how many batches are on their way: one more than there are cores for."""
         return cluster.cores() + 1
 
-    async def _send(self, key: tuple[int, int], rows: list[tuple[Place, Row]], seconds: float) -> list[Walked]:
+    async def _send(
+        self, worker: int, key: tuple[int, int], rows: list[tuple[Place, Row]], seconds: float
+    ) -> list[Walked]:
         """Have a task take rows through the steps; time and memory of each row are limited where it works."""
         import ray
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -20,6 +20,10 @@ import pyarrow.parquet as pq
 from sftmill.columns import COLUMNS
 from sftmill.core import Row
 from sftmill.errors import StorageError
+
+if TYPE_CHECKING:
+    from sftmill.core import Made
+    from sftmill.flow.spread import Spread, Work
 
 SEAL_KEY = b"sftmill.seal"
 BASE_COLUMNS = ("id", "root", "parents", "lang", "sensitivity", "stream")
@@ -220,6 +224,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         return file.read(columns=columns, use_threads=False)
 
 
+def rows_of_file(path: Path) -> int:
+    """Return the number of rows of a shard."""
+    return pq.read_metadata(path).num_rows
+
+
 def without_empty(row: Row) -> Row:
     """Return a row without what Parquet adds: columns, and keys of turns, that have no value.
 
@@ -265,6 +274,8 @@ class ShardList:
     def __init__(self, files: list[Path], keep: Callable[[Row], bool] | None = None):
         self.files = files
         self.keep = keep
+        self.spread_over: Spread | None = None
+        """Where an engine has batches worked on."""
 
     @property
     def filtered(self) -> bool:
@@ -273,7 +284,7 @@ class ShardList:
 
     def __len__(self) -> int:
         if self.keep is None:
-            return sum(pq.read_metadata(p).num_rows for p in self.files)
+            return sum(map(rows_of_file, self.files))
         return sum(1 for _ in self.rows())
 
     def rows(self) -> Iterator[Row]:
@@ -293,11 +304,30 @@ class ShardList:
             table = table.filter(pa.array([self.keep(row) for row in read_rows(path)], pa.bool_()))
             yield from (table.select(columns) if columns else table).to_batches()
 
+    def map(self, work: "Work[Made]", columns: list[str] | None = None) -> "Iterator[Made]":
+        """Yield what `work` makes of every batch, in order, several at a time, wherever the engine works."""
+        if self.filtered:  # how many rows are left of a shard is known when it is read
+            return self.spread.batches(work, _with_columns(self.batches(), columns))
+        return self.spread.files(work, self.files, columns)
+
+    @property
+    def spread(self) -> "Spread":
+        """Where batches are worked on: in this process unless an engine says otherwise."""
+        from sftmill.flow.spread import Threads
+
+        return self.spread_over or Threads()
+
     def frame(self) -> Any:
         """Return a lazy Daft frame over the shards (extra `scale`)."""
         from sftmill.flow.tables import frame_of
 
         return frame_of(self)
+
+
+def _with_columns(batches: Iterator[pa.RecordBatch], columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    """Yield batches with those of the columns that they have, or all."""
+    for batch in batches:
+        yield batch if columns is None else batch.select([name for name in columns if name in batch.schema.names])
 
 
 class JoinedShards(ShardList):

@@ -7,9 +7,10 @@ import pyarrow as pa
 from sftmill.columns import COLUMNS
 from sftmill.core import Dropped
 from sftmill.flow.shards import without_empty
+from sftmill.flow.spread import OneByOne
 
 
-class GivenRows:
+class GivenRows(OneByOne):
     """Implements core.Shards; `size` rows make a batch, and each batch has the columns that its rows have."""
 
     def __init__(self, rows, size=7, same_columns=True):

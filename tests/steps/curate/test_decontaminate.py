@@ -12,6 +12,7 @@ import pytest
 from sftmill.columns import COLUMNS
 from sftmill.core import Dropped, Reply
 from sftmill.errors import RecipeError, Unparsable
+from sftmill.flow.spread import OneByOne
 from sftmill.models.prompt import Prompts
 from sftmill.plan import make_plan
 from sftmill.recipe_reader import load_recipe
@@ -53,7 +54,7 @@ TRADITIONAL = str.maketrans(
 )
 
 
-class FakeShards:
+class FakeShards(OneByOne):
     def __init__(self, rows, size=3):
         self._rows, self._size = rows, size
 

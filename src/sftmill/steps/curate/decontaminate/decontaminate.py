@@ -10,11 +10,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from sftmill.core import Desk, Dropped, Row, Shards, WholeStep
+from sftmill.flow.spread import pieces
 from sftmill.steps.curate.decontaminate.items import Item, gather_items, item_files, read_files
 from sftmill.steps.curate.decontaminate.leaks import Leaks, row_at
 from sftmill.steps.curate.decontaminate.matching import Rules
 from sftmill.steps.curate.decontaminate.similar import Nearness, Similar
 from sftmill.steps.curate.decontaminate.summary import Summary
+from sftmill.steps.curate.decontaminate.texts import TURNS
 from sftmill.steps.curate.user_text import user_text
 
 FieldName = Literal["system", "user", "assistant", "tool", "reasoning", "rejected", "passage", "context"]
@@ -117,10 +119,10 @@ class Decontaminate(WholeStep):
             nearness = Nearness(self.cosine, self.cosine_numbers, self.certain, self.asked_items)
             similar = Similar(items, nearness, self.to_embedder, self.to_judge, self.max_tokens)
             await similar.start(desk)
-        for batch in inputs["rows"].batches():
-            if not batch.num_rows:
-                continue
-            found = await asyncio.to_thread(leaks.find, batch)
+        columns = ["messages", *(name for name in self.fields if name not in TURNS)]
+        searched = inputs["rows"].map(lambda _, batch: leaks.find(batch), columns)
+        for _, batch in pieces(inputs["rows"].batches()):
+            found = await asyncio.to_thread(next, searched)
             if similar is not None:
                 others = {n: row_at(batch, n) for n in range(batch.num_rows) if not (n in found and found[n][0].leak)}
                 await similar.find({n: user_text(row) for n, row in others.items()}, found, desk)

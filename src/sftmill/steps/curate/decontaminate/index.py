@@ -216,8 +216,7 @@ class _Scanner:
 
     def __init__(self, index: Index):
         self.index = index
-        self.kernels = compiled()
-        if self.kernels is None:
+        if compiled() is None:
             return
         size = 1 << max(10, int(2 * len(index.keys)).bit_length())
         self.slots = np.zeros(size, np.uint64)
@@ -228,7 +227,8 @@ class _Scanner:
 
     def hits(self, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
         """Return the places in `texts` and in `index.keys` of all hits, in order."""
-        if self.kernels is None:
+        kernels = compiled()  # not kept: an index travels to other processes, the loops are loaded there
+        if kernels is None:
             return self._hits_in_python(texts)
         # no character folds to more than six codes a byte
         codes = np.empty(6 * int((texts.ends - texts.starts).max(initial=0)) + 64, np.uint32)
@@ -240,7 +240,7 @@ class _Scanner:
         text = 0
         while text < len(texts.starts):
             before = text
-            text, number = self.kernels.scan(
+            text, number = kernels.scan(
                 texts.data, texts.starts, texts.ends, text, self.table, self.more, self.index.n, self.index.masked, self.sieve, self.slots, codes, hashes[0], hashes[1], edges,
                 hashes[2], hashes[3], begins, found,
             )  # fmt: skip

@@ -87,7 +87,7 @@ def compiled() -> Kernels | None:
     def digit(code):
         return code >= 0x30 and code < 0x3A
 
-    @numba.njit(cache=True)
+    @numba.njit(cache=True, nogil=True)
     def fold(data, start, end, table, more, codes):
         size, i = 0, start
         while i < end:
@@ -123,7 +123,7 @@ def compiled() -> Kernels | None:
                 size += 1
         return size
 
-    @numba.njit(cache=True)
+    @numba.njit(cache=True, nogil=True)
     def hash_tokens(data, start, end, table, more, codes, masked, exact, edges):
         size = fold(data, start, end, table, more, codes)
         count, kind, gap, before = 0, 0, STOP, np.int64(0)
@@ -174,7 +174,7 @@ def compiled() -> Kernels | None:
             before = code
         return count
 
-    @numba.njit(cache=True)
+    @numba.njit(cache=True, nogil=True)
     def scan(
         data, starts, ends, text, table, more, n, mask, sieve, keys, codes, masked, exact, edges, sums, wholes,
         begins, found,

@@ -66,8 +66,14 @@ class Dedup(WholeStep):
     to: str = "embedder"
     """Role that turns texts into vectors for `semantic`."""
     clusters: int = Field(1000, ge=0)
-    """Clusters that are shown in the run's export folder, `near_duplicates.jsonl` or `semantic_duplicates.jsonl`, the
-    least similar copies first; 0 = no file. All of them stand in the dropped rows."""
+    """Clusters that are shown in the run's export folder, the least similar copies first; 0 = no file. All of them
+    stand in the dropped rows."""
+    file: str | None = Field(None, pattern=r"^[\w-]{1,60}$")
+    """Name of that file; None = near_duplicates or semantic_duplicates."""
+
+    def shows(self) -> str | None:
+        """Return the name of the file of clusters."""
+        return (self.file or f"{self.how}_duplicates") if self.clusters and self.how != "exact" else None
 
     def seats(self) -> dict[str, tuple[str, ...]]:
         """Return the role that gives vectors, where they are wanted."""
@@ -90,9 +96,9 @@ class Dedup(WholeStep):
             choice = await self._choose_by_meaning(rows, standing, desk)
         else:
             choice = await asyncio.to_thread(self._choose_by_wording, rows, standing)
-        folder = getattr(desk, "output", None)
-        if folder is not None and self.clusters and self.how != "exact":
-            path = Path(folder) / f"{self.how}_duplicates.jsonl"
+        folder, name = getattr(desk, "output", None), self.shows()
+        if folder is not None and name:
+            path = Path(folder) / f"{name}.jsonl"
             await asyncio.to_thread(write_clusters, path, rows, self.by, choice, self.clusters)
         ids = await asyncio.to_thread(read_ids, rows, np.unique(choice.of[choice.dropped()]))
         for item in sort_out(rows, choice, ids):

@@ -1,18 +1,15 @@
 """Reading the texts of all rows: once for hashes and bands' keys, and again for the shingles of some of them."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from sftmill.core import Shards
 from sftmill.steps.curate.dedup.fold import tables
 from sftmill.steps.curate.dedup.lsh import Bands, permutations
 from sftmill.steps.curate.dedup.texts import By, Texts, batch_texts, read_batches, text_column
-
-Given, Made = TypeVar("Given"), TypeVar("Made")
 
 SHORT, LONG, WORDS = 3, 5, 3
 """Characters of a shingle in short Chinese texts and in all others, and words of one where words are counted."""
@@ -20,9 +17,6 @@ SHORT_MOST = 60
 """Characters of a short Chinese text: of 5-character shingles three small edits leave too little in common."""
 SECTION = 2
 """Characters of a shingle when questions, or answers, are compared by themselves."""
-THREADS = 2
-PIECE = 4096
-"""Rows that a thread works on at a time."""
 NO_KEYS = (np.zeros(1, np.uint32), np.zeros(1, np.uint32))
 
 
@@ -42,28 +36,6 @@ class Signed(NamedTuple):
     long: tuple[np.ndarray, np.ndarray]
 
 
-def pieces(rows: Shards, by: By) -> Iterator[tuple[int, Texts]]:
-    """Yield the texts of the rows, some thousand rows at a time, with the place of the first one."""
-    place = 0
-    for batch in read_batches(rows, [text_column(by)]):
-        for start in range(0, batch.num_rows, PIECE):
-            part = batch.slice(start, PIECE)
-            yield place, batch_texts(part, by)
-            place += part.num_rows
-
-
-def in_threads(work: Callable[[Given], Made], given: Iterator[Given]) -> Iterator[Made]:
-    """Yield what `work` makes of each, in order, a few at a time in two threads."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        waiting: deque = deque()
-        for item in given:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * THREADS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def room_for(texts: Texts) -> int:
     """Return how many codes the longest row can have."""
     return int((row_bytes(texts) + np.diff(texts.first)).max(initial=0)) + 16
@@ -79,14 +51,14 @@ def sign_rows(
     rows: Shards, kinds: np.ndarray, by: By, words: bool, short: Bands | None, long: Bands | None, reach: int = 0
 ) -> Signed:
     """Read all rows once. Without bands only the hashes are made."""
-    from sftmill.steps.curate.dedup.kernels import sign
-
     table, letters, more = tables()
     short_numbers = permutations(short.bands * short.rows, 1) if short else NO_KEYS
     long_numbers = permutations(long.bands * long.rows, 2) if long else NO_KEYS
 
-    def read(piece: tuple[int, Texts]) -> tuple:
-        place, texts = piece
+    def read(place: int, batch: pa.RecordBatch) -> tuple:
+        from sftmill.steps.curate.dedup.kernels import sign
+
+        texts = batch_texts(batch, by)
         size = len(texts)
         wholes, looses = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
         classes = np.zeros(size, np.uint8)
@@ -102,7 +74,7 @@ def sign_rows(
         return wholes, looses, classes, row_bytes(texts).astype(np.uint32), *lists
 
     columns: list[list[np.ndarray]] = [[] for _ in range(8)]
-    for made in in_threads(read, pieces(rows, by)):
+    for made in rows.map(read, [text_column(by)]):
         for column, part in zip(columns, made, strict=True):
             column.append(part)
     empty = ("u8", "u8", "u1", "u4", "i8", "u4", "i8", "u4")
@@ -128,12 +100,12 @@ def read_sets(rows: Shards, by: By, words: bool, places: np.ndarray, shorts: np.
 
     Writes into `numbered` a hash of what numbers could be read from.
     """
-    from sftmill.steps.curate.dedup.kernels import distinct, gather
-
     table, letters, more = tables()
 
-    def chosen(piece: tuple[int, Texts]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        place, texts = piece
+    def chosen(place: int, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        from sftmill.steps.curate.dedup.kernels import distinct, gather
+
+        texts = batch_texts(batch, by)
         begin, end = np.searchsorted(places, (place, place + len(texts)))
         rows_here = places[begin:end] - place
         if not len(rows_here):
@@ -155,7 +127,7 @@ def read_sets(rows: Shards, by: By, words: bool, places: np.ndarray, shorts: np.
     values: list[np.ndarray] = []
     borders = [np.zeros(1, np.int64)]
     at, number = 0, 0
-    for part, ends, found in in_threads(chosen, pieces(rows, by)):
+    for part, ends, found in rows.map(chosen, [text_column(by)]):
         numbered[number : number + len(found)] = found
         number += len(found)
         borders.append(ends[1:] + at)
@@ -166,7 +138,10 @@ def read_sets(rows: Shards, by: By, words: bool, places: np.ndarray, shorts: np.
 
 def read_texts(rows: Shards, by: By, places: np.ndarray) -> Iterator[tuple[int, list[str]]]:
     """Yield the texts of the rows at `places` (ascending), each with its place."""
-    for place, texts in pieces(rows, by):
+    place = 0
+    for batch in read_batches(rows, [text_column(by)]):
+        texts = batch_texts(batch, by)
         begin, end = np.searchsorted(places, (place, place + len(texts)))
         for at in places[begin:end].tolist():
             yield at, texts.of(at - place)
+        place += batch.num_rows

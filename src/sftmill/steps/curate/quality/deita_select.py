@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from sftmill.columns import COLUMNS
 from sftmill.core import Desk, Dropped, Row, Shards, WholeStep
 from sftmill.steps.curate.dedup.reading import read_texts
 from sftmill.steps.curate.dedup.sorting import read_ids
@@ -55,6 +56,10 @@ class DeitaSelect(WholeStep):
     """Another number is another choice between equals."""
     file: str = Field("deita_select", pattern=r"^[\w-]{1,60}$")
     """Name of the table with the scores."""
+
+    def named_columns(self) -> tuple[str, ...]:
+        """Return the column of the values, if there is such a column."""
+        return (self.by,) if self.by in COLUMNS else ()
 
     def problems(self) -> list[str]:
         """Return what is wrong with the column."""

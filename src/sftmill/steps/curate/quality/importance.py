@@ -8,9 +8,10 @@ import pyarrow as pa
 
 from sftmill.columns import COLUMNS
 from sftmill.core import Row, Shards
+from sftmill.flow.spread import OneByOne
 from sftmill.steps.curate.dedup.fold import tables
-from sftmill.steps.curate.dedup.reading import in_threads, pieces, room_for
-from sftmill.steps.curate.dedup.texts import By, Texts
+from sftmill.steps.curate.dedup.reading import room_for
+from sftmill.steps.curate.dedup.texts import By, batch_texts, text_column
 
 Length = Literal["sum", "mean"]
 
@@ -29,17 +30,18 @@ class Weighed(NamedTuple):
 
 def count_rows(rows: Shards, by: By, buckets: int) -> np.ndarray:
     """Return how often the n-grams of each bucket occur in the rows."""
-    from sftmill.steps.curate.quality.grams import count_grams
-
     folding = tables()
 
-    def count(piece: tuple[int, Texts]) -> np.ndarray:
+    def count(_: int, batch: pa.RecordBatch) -> np.ndarray:
+        from sftmill.steps.curate.quality.grams import count_grams
+
         counts = np.zeros(buckets, np.int64)
-        count_grams(*piece[1][:4], folding, room_for(piece[1]), counts)
+        texts = batch_texts(batch, by)
+        count_grams(*texts[:4], folding, room_for(texts), counts)
         return counts
 
     total = np.zeros(buckets, np.int64)
-    for counts in in_threads(count, _filled(rows, by)):
+    for counts in rows.map(count, [text_column(by)]):
         total += counts
     return total
 
@@ -59,17 +61,17 @@ def log_ratios(target: np.ndarray, raw: np.ndarray, smoothing: float) -> np.ndar
 
 def weigh_rows(rows: Shards, by: By, ratios: np.ndarray) -> Weighed:
     """Return the sum of the log-ratios of each row's n-grams, and how many it has."""
-    from sftmill.steps.curate.quality.grams import weigh_grams
-
     folding = tables()
 
-    def weigh(piece: tuple[int, Texts]) -> tuple[np.ndarray, np.ndarray]:
-        texts = piece[1]
+    def weigh(_: int, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+        from sftmill.steps.curate.quality.grams import weigh_grams
+
+        texts = batch_texts(batch, by)
         sums, sizes = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
         weigh_grams(*texts[:4], folding, room_for(texts), ratios, sums, sizes)
         return sums, sizes
 
-    parts = list(in_threads(weigh, _filled(rows, by)))
+    parts = list(rows.map(weigh, [text_column(by)]))
     if not parts:
         return Weighed(np.zeros(0), np.zeros(0, np.int64))
     return Weighed(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -93,11 +95,7 @@ def gumbel(chance: np.ndarray) -> np.ndarray:
     return -np.log(-np.log(np.minimum(uniform, 1 - 2.0**-53)))
 
 
-def _filled(rows: Shards, by: By) -> Iterator[tuple[int, Texts]]:
-    return ((place, texts) for place, texts in pieces(rows, by) if len(texts))
-
-
-class GivenRows:
+class GivenRows(OneByOne):
     """Rows in memory, read like those of a stream (implements the part of `core.Shards` that is needed here)."""
 
     def __init__(self, rows: list[Row]):

@@ -57,6 +57,10 @@ class KeepBest(WholeStep):
     file: str = Field("keep_best", pattern=r"^[\w-]{1,60}$")
     """Name of the table with the values."""
 
+    def named_columns(self) -> tuple[str, ...]:
+        """Return the columns of the values and of the groups, as far as there are such columns."""
+        return tuple(name for name in (self.by, self.per) if name in COLUMNS)
+
     def problems(self) -> list[str]:
         """Return settings that mean nothing here, and columns that do not fit."""
         found = []
