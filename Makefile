@@ -59,11 +59,13 @@ check: setup
 	$(BIN)/python docs/make_reference.py --check
 
 bench: setup
+	$(BIN)/python -m pip install --quiet -r requirements-bench.txt
 	$(BIN)/python bench/orchestrate.py --quick
 	$(BIN)/python bench/everyday.py --quick
 	$(BIN)/python bench/instruct.py --quick
 	$(BIN)/python bench/answers.py --quick
 	$(BIN)/python bench/million.py --quick
+	$(BIN)/python bench/embedding_bars.py --quick
 
 docs: setup
 	$(BIN)/python docs/make_reference.py

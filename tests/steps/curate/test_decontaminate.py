@@ -355,7 +355,7 @@ def test_without_numba_the_same_rows_are_dropped(run, monkeypatch):
         {**one, "id": how} for how, one in CLEAN.items()
     ]
     fast = run(rows)
-    monkeypatch.setattr("sftmill.steps.curate.decontaminate.index.compiled", lambda: None)
+    monkeypatch.setattr("sftmill.steps.curate.decontaminate.index.find_spec", lambda name: None)
     assert run(rows) == fast
 
 

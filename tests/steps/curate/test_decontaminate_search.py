@@ -15,7 +15,6 @@ from sftmill.steps.curate.decontaminate.hashing import hash_keys, hash_piece, ha
 from sftmill.steps.curate.decontaminate.index import Index, Texts
 from sftmill.steps.curate.decontaminate.items import Item, read_item, split_options
 from sftmill.steps.curate.decontaminate.matching import Candidate
-from sftmill.steps.curate.decontaminate.scan_kernel import compiled, fold_table
 from sftmill.steps.curate.decontaminate.texts import LONGEST, batch_texts, row_texts
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed (extra `scale`)")
@@ -88,6 +87,8 @@ def test_the_tokens_of_two_texts_are_those_of_each(one, other):
 
 @needs_numba
 def test_the_table_of_the_compiled_loop_folds_as_python_does():
+    from sftmill.steps.curate.decontaminate.scan_kernel import fold_table
+
     table, more = fold_table()
     for point in [*range(0x3400), *range(0x4E00, 0x5000), *range(0xF900, 0x10400), *range(0x1D400, 0x1D800)]:
         if 0xD800 <= point < 0xE000:
@@ -106,13 +107,15 @@ def test_the_table_of_the_compiled_loop_folds_as_python_does():
 @given(st.one_of(ANY, MIXED))
 @settings(max_examples=300, deadline=None)
 def test_the_compiled_loop_cuts_as_python_does(text):
+    from sftmill.steps.curate.decontaminate.scan_kernel import fold_table, hash_tokens
+
     data = np.frombuffer(text.encode() or b"\0", np.uint8)
     room = 6 * len(data) + 64
     masked, exact = np.zeros(room, np.uint64), np.zeros(room, np.uint64)
     edges = np.zeros(room, np.bool_)
     codes = np.zeros(room, np.uint32)
     table, more = fold_table()
-    count = compiled().hash_tokens(data, 0, len(text.encode()), table, more, codes, masked, exact, edges)
+    count = hash_tokens(data, 0, len(text.encode()), table, more, codes, masked, exact, edges)
     tokens = read_tokens(text)
     assert exact[:count].tolist() == hash_keys(tokens.keys).tolist()
     assert masked[:count].tolist() == hash_keys(tokens.masked).tolist()

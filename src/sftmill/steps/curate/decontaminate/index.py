@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from sftmill.steps.curate.decontaminate.fold import read_tokens
 from sftmill.steps.curate.decontaminate.hashing import hash_keys, hash_piece, hash_runs
 from sftmill.steps.curate.decontaminate.items import Item
-from sftmill.steps.curate.decontaminate.scan_kernel import compiled, fold_table
 from sftmill.text import detect_lang
 
 Unit = Literal["characters", "words"]
@@ -216,8 +216,11 @@ class _Scanner:
 
     def __init__(self, index: Index):
         self.index = index
-        if compiled() is None:
+        self.compiled = find_spec("numba") is not None
+        if not self.compiled:
             return
+        from sftmill.steps.curate.decontaminate.scan_kernel import fold_table
+
         size = 1 << max(10, int(2 * len(index.keys)).bit_length())
         self.slots = np.zeros(size, np.uint64)
         self.numbers = np.zeros(size, np.int64)
@@ -227,9 +230,10 @@ class _Scanner:
 
     def hits(self, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
         """Return the places in `texts` and in `index.keys` of all hits, in order."""
-        kernels = compiled()  # not kept: an index travels to other processes, the loops are loaded there
-        if kernels is None:
+        if not self.compiled:
             return self._hits_in_python(texts)
+        from sftmill.steps.curate.decontaminate.scan_kernel import scan
+
         # no character folds to more than six codes a byte
         codes = np.empty(6 * int((texts.ends - texts.starts).max(initial=0)) + 64, np.uint32)
         hashes = [np.empty(len(codes) + 1, np.uint64) for _ in range(4)]
@@ -240,7 +244,7 @@ class _Scanner:
         text = 0
         while text < len(texts.starts):
             before = text
-            text, number = kernels.scan(
+            text, number = scan(
                 texts.data, texts.starts, texts.ends, text, self.table, self.more, self.index.n, self.index.masked, self.sieve, self.slots, codes, hashes[0], hashes[1], edges,
                 hashes[2], hashes[3], begins, found,
             )  # fmt: skip

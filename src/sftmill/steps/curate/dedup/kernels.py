@@ -1,12 +1,8 @@
-"""The compiled loops over bytes and shingles (numba, extra `scale`); `pair_kernels` has those over pairs.
+"""The compiled loops over bytes and shingles (numba, extra `scale`); `pair_kernels` has those over pairs."""
 
-Machine code is kept on disk, so that only the first use waits. The loops let go of the interpreter's lock: two threads
-work on two batches at once.
-"""
-
-import numba
 import numpy as np
 
+from sftmill.steps.curate.compiled import FIRST_MIX, compiled, inlined, mix, read_point, wide
 from sftmill.steps.curate.dedup.fold import EXPANDED, SPACE, TABLE, TURN
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -14,9 +10,7 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 FIRST = np.uint64(0xCBF29CE484222325)
 PRIME = np.uint64(0x100000001B3)
 """Start and multiplier of FNV-1a in 64 bits."""
-ODD, OTHER = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-"""Multipliers of the finalizer of SplitMix64 (Steele, Lea and Flood 2014, doi 10.1145/2660193.2660195)."""
-S27, S30, S31, S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+S32 = np.uint64(32)
 AROUND_BEFORE, AROUND_AFTER, AROUND_LATIN = 6, 6, 20
 """Codes before and behind a numeral that may belong to the number: signs, units, 第 and 条; units in Latin letters are
 longer."""
@@ -41,30 +35,6 @@ def _hashed(word: str) -> int:
 
 NUMBER_WORDS = np.array(sorted(map(_hashed, str.split(_WRITTEN))), np.uint64)
 """Hashes of the English words that a number may be written with, ascending."""
-
-compiled = numba.njit(cache=True, nogil=True)
-inlined = numba.njit(inline="always")
-
-
-@inlined
-def mix(value):
-    """Return 64 bits in which each depends on all of the value's (the finalizer of SplitMix64)."""
-    value ^= value >> S30
-    value *= ODD
-    value ^= value >> S27
-    value *= OTHER
-    return value ^ (value >> S31)
-
-
-@inlined
-def wide(code):
-    """Tell whether a code is an ideograph, kana or hangul, as `fold.is_wide` does."""
-    return (
-        (code >= 0x3005 and code < 0xA000)
-        or (code >= 0xAC00 and code < 0xD7B0)
-        or (code >= 0xF900 and code < 0xFB00)
-        or code >= TABLE
-    )
 
 
 @inlined
@@ -114,20 +84,7 @@ def fold(data, starts, ends, begin, end, table, letters, more, codes, borders):
         space = False
         i, stop = starts[turn], ends[turn]
         while i < stop:
-            lead = np.int64(data[i])
-            if lead < 0x80:
-                point = lead
-                i += 1
-            elif lead < 0xE0:
-                point = (lead & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F)
-                i += 2
-            elif lead < 0xF0:
-                point = (lead & 0x0F) << 12 | (np.int64(data[i + 1]) & 0x3F) << 6 | (np.int64(data[i + 2]) & 0x3F)
-                i += 3
-            else:
-                point = (lead & 0x07) << 18 | (np.int64(data[i + 1]) & 0x3F) << 12
-                point |= (np.int64(data[i + 2]) & 0x3F) << 6 | (np.int64(data[i + 3]) & 0x3F)
-                i += 4
+            point, i = read_point(data, i)
             if point < TABLE:
                 code = np.int64(letters[point])
                 if code:
@@ -270,7 +227,7 @@ def sign(
         signs = size - max(0, end - begin - 1)
         if signs <= 0:
             continue
-        salt = mix(np.uint64(kinds[row]) + ODD)
+        salt = mix(np.uint64(kinds[row]) + FIRST_MIX)
         looses[row] = (loose ^ salt) | np.uint64(1)
         whole = FIRST ^ salt
         ideographs = 0

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sftmill.steps.curate.dedup.kernels import S32, compiled, inlined
+from sftmill.steps.curate.compiled import compiled, inlined
+from sftmill.steps.curate.dedup.kernels import S32
 
 CROWD, WINDOW, WIDE = 48, 12, 500
 """A band's bucket with more texts than CROWD is no longer compared all with all. Each is compared with those that share

@@ -6,8 +6,9 @@ Case, width and punctuation do not count; pairs do not reach over the border of 
 
 import numpy as np
 
+from sftmill.steps.curate.compiled import compiled, inlined, mix
 from sftmill.steps.curate.dedup.fold import TURN
-from sftmill.steps.curate.dedup.kernels import S32, compiled, fold, inlined, mix, to_words
+from sftmill.steps.curate.dedup.kernels import S32, fold, to_words
 
 SINGLE, PAIR = np.uint64(0x2545F4914F6CDD1D), np.uint64(0xD6E8FEB86659FD93)
 """Odd numbers that keep the hash of a word and that of a pair apart."""

@@ -5,14 +5,16 @@ costs some fifty operations of numpy whatever the number of rows: for 100,000 ro
 Where numba is installed, one compiled loop does it all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
 
 import numpy as np
 
-from sftmill.steps.instruct.novelty.bit_counts import AT_ONCE, compiled_search
-
 Bits = np.ndarray
 """One bit for each row, in words of 64; the rows that are not there yet are zero or, after a negation, one."""
+AT_ONCE = 7
+"""Columns that the compiled loop adds up before the sum is added to the count: the most whose sum has three bits."""
 
 
 class BitColumns:
@@ -51,7 +53,7 @@ class BitColumns:
         groups = [group for group in groups if group[0] < 1 << bits]
         if not groups or not self.size:
             return np.arange(0)
-        if search := compiled_search():
+        if search := _compiled_search():
             padded = [*columns, *[self.width] * (-len(columns) % AT_ONCE)]
             if len(self._found) < self.size:
                 self._found = np.empty(self._words.shape[1] * 64, np.int64)
@@ -136,3 +138,13 @@ def at_least(planes: Sequence[Bits], least: int) -> Bits:
         else:
             marked |= plane
     return marked
+
+
+@lru_cache(maxsize=1)
+def _compiled_search() -> Callable[..., int] | None:
+    """Return the compiled loop, None without numba; its machine code is kept on disk, so only the first use waits."""
+    if find_spec("numba") is None:
+        return None
+    from sftmill.steps.instruct.novelty.bit_counts import search
+
+    return search
