@@ -10,9 +10,9 @@ from sftmill.doctor import Finding, endpoint, examine, machine, this_machine
 from sftmill.doctor.endpoint import endpoints
 from sftmill.doctor.fonts import chinese_fonts
 from sftmill.doctor.ledger import ledger_findings
+from sftmill.event_loop import run_loop
 from sftmill.models.ledger import Ledger
 from sftmill.models.settings import ModelSettings
-from sftmill.run import run_loop
 
 LOGPROBS = {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": []}]}
 

@@ -105,6 +105,12 @@ def test_an_alias_bomb_is_refused(tmp_path):
     lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join('*' + chr(97 + i) for _ in range(10))}]" for i in range(8)]
     assert "values" in problems(tmp_path, "\n".join(lines))[0]
+    wide = f"a: &a [{', '.join('x' * 400)}]\nb: [{', '.join(['*a'] * 400)}]"
+    assert "values" in problems(tmp_path, wide)[0]
+
+
+def test_a_recipe_that_holds_itself_is_refused(tmp_path):
+    assert problems(tmp_path, "a: &a [*a]") and problems(tmp_path, "a: &a {b: [x, *a]}")
 
 
 def test_a_value_can_be_replaced_from_the_command_line(tmp_path):

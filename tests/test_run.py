@@ -261,11 +261,11 @@ def test_a_budget_stops_the_run_and_a_higher_one_lets_it_go_on(tmp_path):
 
 
 def test_a_sensitive_row_is_refused_by_the_client_too(tmp_path):
+    from sftmill.event_loop import run_loop
     from sftmill.models.budget import Budget
     from sftmill.models.desk import Models
     from sftmill.models.ledger import Ledger
     from sftmill.models.settings import BudgetSettings, ModelSettings
-    from sftmill.run import run_loop
 
     async def ask():
         with Ledger.open(tmp_path / "ledger.sqlite") as ledger:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sftmill.core import AskStep, Drop, Row
 from sftmill.errors import AccountError, ModelError, RecipeError
+from sftmill.event_loop import run_loop
 from sftmill.flow.shards import write_atomically
 from sftmill.judge_measures import DETECTED, SHARES, Judged, human_kappa, measure_pairs
 from sftmill.models.budget import Budget
@@ -18,7 +19,6 @@ from sftmill.models.desk import Models
 from sftmill.models.ledger import Ledger
 from sftmill.models.prompt import Prompts
 from sftmill.recipe import Recipe
-from sftmill.run import run_loop
 from sftmill.steps.respond.judge.judge import Judge
 from sftmill.steps.respond.judge.judge_pairs import JudgePairs
 from sftmill.text import content_hash, detect_lang

@@ -22,10 +22,10 @@ from sftmill.models.settings import ModelSettings, Sensitivity
 from sftmill.plan_roles import check_judges, check_role, host
 from sftmill.plan_source import source_digest
 from sftmill.recipe import Recipe, StepEntry, Stream
-from sftmill.recipe_reader import nearest
 from sftmill.steps import STEPS
 from sftmill.steps.authors import authors
 from sftmill.text import content_hash
+from sftmill.yaml_values import nearest
 
 MASKING = "personal_data"
 """The step that the plan puts behind every source, unless the recipe says `personal_data: keep`."""

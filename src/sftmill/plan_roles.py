@@ -10,8 +10,8 @@ from sftmill.models import in_process_files
 from sftmill.models.same_model import same_model, same_name
 from sftmill.models.settings import ModelSettings
 from sftmill.recipe import Recipe, StepEntry
-from sftmill.recipe_reader import nearest
 from sftmill.steps.authors import how_to_allow, judged_authors, judging_roles, may_judge_own
+from sftmill.yaml_values import nearest
 
 Told = Callable[[int, str], None]
 """Takes a problem: its line in the recipe, and what is wrong."""

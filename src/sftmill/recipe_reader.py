@@ -1,7 +1,5 @@
 """YAML -> Recipe: read, checked as far as one file can be, with the line of everything that is wrong."""
 
-import difflib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,10 @@ from sftmill.models.settings import BudgetSettings, ModelSettings
 from sftmill.recipe import Recipe, RunSettings, StepEntry, Stream
 from sftmill.steps import STEPS
 from sftmill.steps.own_code import Code, names_code
+from sftmill.yaml_values import check_size, item_line, line_of, nearest, plain, short
 
 LARGEST_RECIPE = 1 << 20
 """Bytes; a recipe is written by hand, so anything larger is a mistake."""
-MOST_NODES = 50_000
-"""Values in a recipe after its aliases are expanded; guards against alias bombs."""
-
-
 TOP_KEYS = (
     "name",
     "lang",
@@ -125,8 +120,7 @@ class _Reader:
             raise RecipeError(f"{self.path.name}: not valid YAML: {str(error).splitlines()[0]}") from error
         if not isinstance(top, CommentedMap):
             raise RecipeError(f"{self.path.name}:1: a recipe is a mapping with the keys {', '.join(TOP_KEYS)}")
-        budget = [MOST_NODES]
-        count_nodes(top, budget, self.path.name)
+        check_size(top, self.path.name)
         return top
 
     def _apply(self, top: CommentedMap, change: str) -> None:
@@ -400,58 +394,3 @@ def resolve(recipe: Recipe, top: CommentedMap) -> dict[str, Any]:
         "streams": streams,
         **({FINISH: finish} if finish else {}),
     }
-
-
-def plain(value: Any) -> Any:
-    """Return YAML values without what ruamel keeps about comments and lines."""
-    if isinstance(value, CommentedMap | dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, CommentedSeq | list):
-        return [plain(v) for v in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    for kind in (str, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
-
-
-def count_nodes(value: Any, left: list[int], name: str) -> None:
-    """Raise RecipeError when a recipe has more values than anybody writes."""
-    left[0] -= 1
-    if left[0] < 0:
-        raise RecipeError(f"{name}: more than {MOST_NODES:,} values; are its aliases nested?")
-    children: Iterator[Any] = iter(
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    for child in children:
-        count_nodes(child, left, name)
-
-
-def line_of(mapping: Any, key: Any) -> int:
-    """Return the line of a key, from 1; that of the mapping when the key was not in the file."""
-    try:
-        return mapping.lc.key(key)[0] + 1
-    except (AttributeError, KeyError, TypeError):
-        return (getattr(getattr(mapping, "lc", None), "line", None) or 0) + 1
-
-
-def item_line(sequence: CommentedSeq, index: int) -> int:
-    """Return the line of a list item, from 1."""
-    try:
-        return sequence.lc.item(index)[0] + 1
-    except (AttributeError, KeyError, TypeError):
-        return 1
-
-
-def nearest(word: str, known: Any) -> str:
-    """Return a hint with the nearest valid word, or with all of them when none is near."""
-    words = [str(k) for k in known]
-    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(words)}"
-
-
-def short(value: Any) -> str:
-    """Return a value for a message, cut to a readable length."""
-    text = repr(plain(value))
-    return text if len(text) <= 60 else text[:57] + "..."

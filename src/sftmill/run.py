@@ -1,11 +1,8 @@
 """A run: its way from a plan to a manifest, and how it stops and goes on."""
 
 import asyncio
-import gc
 import os
-import platform
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -13,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sftmill import __version__
-from sftmill.card import write_card
 from sftmill.core import Desk, Row
 from sftmill.errors import RunError, RunStopped
+from sftmill.event_loop import run_loop
 from sftmill.flow.engine import LocalEngine
 from sftmill.flow.reserve import Reserve
 from sftmill.flow.sampler import Sampler
-from sftmill.flow.shards import JoinedShards, ShardList, write_atomically
+from sftmill.flow.shards import JoinedShards, ShardList
 from sftmill.flow.stage import Stage
 from sftmill.holdout import read_holdout
 from sftmill.models.budget import Budget
@@ -30,6 +27,7 @@ from sftmill.models.settings import ModelSettings, Price
 from sftmill.plan import Plan, make_plan
 from sftmill.recipe import Recipe
 from sftmill.run_directory import RunDirectory
+from sftmill.run_record import write_manifest, write_recipe
 
 if TYPE_CHECKING:
     from sftmill.flow.ray_cluster import Cluster
@@ -84,29 +82,6 @@ def run_recipe(
                 raise RunError("a pilot takes too few rows for a cluster; run it without --engine ray")
             work.cluster_at(address)
         return run_loop(work.run())
-
-
-def run_loop(main: Any) -> Any:
-    """Run a coroutine on the fastest event loop there is, with a garbage collector that knows what stays.
-
-    Rows on their way are many small objects that die soon; looking through all that was imported
-    each time costs a quarter of the CPU time of a call.
-    """
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        import uvloop
-    except ImportError:  # Windows
-        new_loop = None
-    else:
-        new_loop = uvloop.new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(main)
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 class WholeDesk(RowDesk):
@@ -167,7 +142,7 @@ class _Work:
         """Do the work; return the manifest."""
         self.identity = self.directory.identity()
         self.before = self.directory.seconds_before()
-        self._write_recipe()
+        write_recipe(self.directory, self.recipe)
         path = self.recipe.ledger or self.directory.path.parent / "ledger.sqlite"
         path.parent.mkdir(parents=True, exist_ok=True)
         prices = {role: settings.price for role, settings in self.settings.items()}
@@ -396,61 +371,19 @@ class _Work:
         if self.watch:
             self.watch(snapshot)
 
-    def _write_recipe(self) -> None:
-        """Write the recipe with every default spelled out."""
-        import io
-
-        from ruamel.yaml import YAML
-
-        text = io.StringIO()
-        writer = YAML(typ="safe", pure=True)
-        writer.default_flow_style = False
-        writer.allow_unicode = True
-        writer.sort_base_mapping_type_on_output = False
-        writer.dump(self.recipe.resolved, text)
-        write_atomically(self.directory.path / "recipe.yaml", text.getvalue().encode())
-
     def _manifest(self, ledger: Ledger) -> dict[str, Any]:
-        """Write and return the manifest: what was made, from what, by what, at what cost; written last."""
-        counts = self.engine.counts()
-        prompts = {
-            f"{stage.name}/{name}.{lang}": self.plan.prompts.find(stage.name, name, lang).digest
-            for stages in self.plan.stages.values()
-            for stage in stages
-            for name in type(stage.step).prompts
-            for lang in self.recipe.langs
-        }
-        manifest = {
-            "name": self.recipe.name,
-            "sftmill": __version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "arguments": sys.argv[1:],
-            "limit": self.limit,
-            "started": round(self.started, 3),
-            "seconds": round(time.time() - self.started, 3),
-            "models": {
-                role: {"model": s.model, "revision": s.revision, "sampling": s.sampling}
-                for role, s in self.settings.items()
-            },
-            "prompts": prompts,
-            "fingerprints": {name: stages[-1].fingerprint for name, stages in self.plan.stages.items()},
-            "counts": {key: value.as_dict() for key, value in counts.items()},
-            "spent": [spent._asdict() for spent in self._spent(ledger)],
-            "money": {"spent": round(self.budget.spent_money, 6), "currency": self.recipe.budget.currency},
-            "calls": {
-                role: {k: v for k, v in numbers.items() if k in ("calls", "from_ledger", "retries", "overloads")}
-                for role, numbers in self._roles().items()
-            },
-            "warnings": self.plan.warnings,
-        }
-        export = self.directory.path / "export"
-        if export.is_dir():
-            write_card(self.directory.path, manifest)
-        manifest["files"] = {p.name: p.stat().st_size for p in sorted(export.glob("*")) if p.is_file()}
-        self.directory.log("done", seconds=manifest["seconds"])
-        self.directory.write("manifest.json", manifest)
-        return manifest
+        """Write and return the manifest."""
+        return write_manifest(
+            self.directory,
+            self.plan,
+            self.settings,
+            started=self.started,
+            limit=self.limit,
+            counts=self.engine.counts(),
+            spent=self._spent(ledger),
+            money=self.budget.spent_money,
+            calls=self._roles(),
+        )
 
 
 def checked_stages(plan: Plan) -> list[str]:

@@ -1,4 +1,5 @@
 import itertools
+import re
 import unicodedata
 
 import pytest
@@ -92,6 +93,12 @@ def test_ngrams_overlap_and_a_short_text_is_one():
 )
 def test_language_is_told_by_the_share_of_chinese(text, lang):
     assert detect_lang(text) == lang
+
+
+@given(st.text(st.sampled_from("ab é中文，. 1"), max_size=40))
+def test_language_is_that_of_the_count_of_words_however_it_is_told(text):
+    chinese, words = sum(is_cjk(one) for one in text), len(re.findall("[a-zA-Zé]{2,40}", text))
+    assert detect_lang(text) == ("zh" if chinese and 2 * chinese >= words else "en")
 
 
 def cut(text):

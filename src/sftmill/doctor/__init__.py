@@ -16,9 +16,9 @@ def examine(recipe: Path | None, changes: list[str] | None = None) -> list[Findi
     if recipe is None:
         return machine()
     from sftmill.doctor.endpoint import endpoints
+    from sftmill.event_loop import run_loop
     from sftmill.models.embed import EMBEDDERS
     from sftmill.recipe_reader import load_recipe
-    from sftmill.run import run_loop
 
     loaded = load_recipe(recipe, changes)
     roles = loaded.models.values()

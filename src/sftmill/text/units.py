@@ -33,7 +33,7 @@ def is_cjk(character: str) -> bool:
 
 def count_cjk(s: str) -> int:
     """Count the ideographs, kana and hangul in `s`."""
-    return sum(m.end() - m.start() for m in _CJK_RUN.finditer(s))
+    return sum(map(len, _CJK_RUN.findall(s)))
 
 
 # --- normal form, for matching only -------------------------------------------------------------
@@ -189,7 +189,10 @@ def detect_lang(s: str) -> Lang:
     if s.isascii():
         return "en"
     chinese = count_cjk(s)
-    return "zh" if chinese and 2 * chinese >= len(_LATIN_WORD.findall(s)) else "en"
+    if not chinese:
+        return "en"
+    most = (len(s) - chinese) // 2  # a word has two letters
+    return "zh" if 2 * chinese >= most or 2 * chinese >= len(_LATIN_WORD.findall(s)) else "en"
 
 
 # --- sentences -----------------------------------------------------------------------------------

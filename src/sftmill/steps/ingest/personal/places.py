@@ -93,7 +93,7 @@ def find_places(text: str, chinese: bool) -> Iterator[Find]:
             start = _begin(text, match.start(), 0)
             if start < match.start():
                 yield Find(start, match.end(), "address")
-        for match in _FIELD.finditer(text):
+        for match in _FIELD.finditer(text) if "址" in text or "住" in text or "籍" in text else ():
             end = _FIELD_END.search(text, match.start("value"), match.end())
             stop = end.start() if end else match.end()
             value = text[match.start("value") : stop].rstrip(" -(/")
