@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sftmill.flow import spread
 from sftmill.flow.shards import JoinedShards, Seal, ShardList, schema_of, shard_name, write_shard
-from sftmill.flow.spread import in_groups, pieces, work_on_files
+from sftmill.flow.spread import Threads, in_groups, pieces, work_on_files
 
 
 def shards(folder, *sizes):
@@ -67,6 +67,21 @@ def test_what_work_raises_is_raised_and_nothing_goes_on_behind_it(tmp_path):
     with pytest.raises(ValueError, match="not the second"):
         next(made)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+
+
+@pytest.mark.parametrize("number", [1, 3, 40])
+def test_there_are_as_many_threads_as_cores_up_to_a_limit(tmp_path, number):
+    rows = ShardList(shards(tmp_path / "s", *[2] * 12))
+    rows.spread_over = Threads(number)
+    together = min(number, spread.MOST_THREADS)
+    meet = threading.Barrier(together)
+
+    def work(place, batch):
+        if place < 2 * together:
+            meet.wait(timeout=30)  # as many batches are under way as there are threads, or it breaks
+        return place
+
+    assert list(rows.map(work)) == list(range(0, 24, 2))
 
 
 def test_tasks_get_shards_by_the_thousand_rows_with_the_place_of_the_first(tmp_path, monkeypatch):

@@ -153,7 +153,7 @@ class LocalEngine:
 
     def spread(self) -> Spread:
         """Return where whole-data steps have batches worked on."""
-        return Threads()
+        return Threads(self.processes)
 
     def _workers(self, row_steps: list[tuple[int, str, RowStep]]) -> Workers:
         """Return what does the row steps of a stream."""

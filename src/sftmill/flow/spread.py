@@ -14,6 +14,7 @@ from sftmill.core import Made
 from sftmill.errors import RunError
 from sftmill.flow.packing import load_file, own_files
 from sftmill.flow.shards import read_table, rows_of_file
+from sftmill.machine import usable_cores
 
 if TYPE_CHECKING:
     from sftmill.flow.ray_cluster import Cluster
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 Work = Callable[[int, pa.RecordBatch], Made]
 """What is made of a batch whose first row has this place among all rows."""
 
-THREADS = 2
+MOST_THREADS = 8
+"""Threads that bring something: what they work on is Python's in part, and one at a time does that."""
 PIECE = 4096
 """Most rows of a batch."""
 TASK_ROWS = 8192
@@ -41,7 +43,10 @@ class Spread(Protocol):
 
 
 class Threads:
-    """Two threads of this process: kernels and Arrow let each other work."""
+    """Threads of this process, one for each core: kernels and Arrow let each other work."""
+
+    def __init__(self, number: int | None = None):
+        self.number = min(number or usable_cores(), MOST_THREADS)
 
     def files(self, work: Work[Made], files: list[Path], columns: list[str] | None) -> Iterator[Made]:
         """Yield what `work` makes of each batch of these shards, in order."""
@@ -49,11 +54,11 @@ class Threads:
 
     def batches(self, work: Work[Made], batches: Iterator[pa.RecordBatch]) -> Iterator[Made]:
         """Yield what `work` makes of each of these batches, in order; few of them are in memory at a time."""
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(self.number) as pool:
             waiting: deque = deque()
             for place, piece in pieces(batches):
                 waiting.append(pool.submit(work, place, piece))
-                if len(waiting) > 2 * THREADS:
+                if len(waiting) > 2 * self.number:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -63,6 +68,7 @@ class Tasks(Threads):
     """Tasks of a Ray cluster, each for some shards; rows behind a condition stay in the process that drives the run."""
 
     def __init__(self, cluster: "Cluster"):
+        super().__init__()
         self.cluster = cluster
 
     def files(self, work: Work[Made], files: list[Path], columns: list[str] | None) -> Iterator[Made]:

@@ -1,8 +1,8 @@
 """What the compiled loops over UTF-8 share (numba, extra `scale`): how they are compiled, and the smallest steps of them.
 
 Loops are functions of modules, not of functions: only then does numba find the machine code again that it keeps on
-disk, so that the first use alone waits for it. They let go of the interpreter's lock: two threads work on two batches
-at once. numba looks only at the file of a kept loop, not at this one: whoever changes it here removes `__pycache__`.
+disk, so that the first use alone waits for it. They let go of the interpreter's lock: threads work on batches side
+by side. numba looks only at the file of a kept loop, not at this one: whoever changes it here removes `__pycache__`.
 """
 
 import numba

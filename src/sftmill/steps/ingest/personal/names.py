@@ -11,7 +11,7 @@ from sftmill.steps.ingest.personal.english_names import (
     is_english_name,
     words_of,
 )
-from sftmill.steps.ingest.personal.finds import HAN, Find
+from sftmill.steps.ingest.personal.finds import HAN, Find, zones
 from sftmill.steps.ingest.personal.name_words import (
     DOTTED,
     NOT_GIVEN,
@@ -62,6 +62,8 @@ _FACTS = lazy_pattern(
     r"[,，、 (]{1,3}(?:[男女]性?[,，、。 ;\n()]|身[份分][证證]|公民身份|(?:[联聯][系繫絡络])?(?:[电電][话話]|手[机機])"
     r"|\+?(?:86[ \-]?)?1[3-9][0-9][ \-]?[0-9]{4})"
 )
+# One of these, or a long number, stands in whatever the pattern finds; looking for them first is far cheaper.
+_FACT_CUE = lazy_pattern("[男女身话話机機]")
 _BEFORE_FACTS = lazy_pattern(
     rf"(?:(?<![{HAN}·])|(?<=[人员員者方主师師长長生友属屬亲親妻夫告名]))(?P<name>{SURNAME}[{HAN}]{{1,2}})\Z"
 )
@@ -99,7 +101,7 @@ def _by_cue(text: str, chinese: bool) -> Iterator[Find]:
             yield from _after_bare(text, match)
         for match in _SUFFIX.finditer(text):
             yield from _before_suffix(text, match.start())
-        for match in _FACTS.finditer(text):
+        for match in _FACTS.finditer(text) if _FACT_CUE.search(text) or zones(text, 7) else ():
             lead = max(0, match.start() - 8)
             named = _BEFORE_FACTS.search(text[lead : match.start()])
             if named and not is_hidden(named["name"]) and stands_alone(named["name"], match[0]):
