@@ -20,8 +20,8 @@ from sftmill.steps import STEPS
 SOURCE = Path(sftmill.__file__).parent
 TESTS = Path(__file__).parent
 LAYERS = [
-    {"version", "columns", "errors", "text", "machine", "sandbox"},
-    {"sheets"},
+    {"version", "columns", "errors", "event_loop", "text", "machine", "sandbox"},
+    {"sheets", "yaml_values"},
     {"core"},
     {"models"},
     {"flow"},
@@ -35,6 +35,7 @@ LAYERS = [
     {"card", "coverage", "forecast", "holdout", "judge_measures"},
     {"report"},
     {"reserve_sources"},
+    {"run_record"},
     {"run"},
     {"iterate", "judge_check", "pilot", "review", "train"},
     {"drafts"},
