@@ -1,6 +1,7 @@
 """Shards on disk: what goes in comes out, sealed, whole or not at all."""
 
 import os
+import threading
 
 import pyarrow as pa
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftmill.errors import StorageError
+from sftmill.flow import shards as shards_module
 from sftmill.flow.lineage import as_stored
 from sftmill.flow.shards import (
     Counts,
@@ -17,6 +19,8 @@ from sftmill.flow.shards import (
     hash_file,
     read_rows,
     read_seal,
+    read_table,
+    read_tables,
     schema_of,
     shard_files,
     shard_name,
@@ -112,6 +116,33 @@ def test_a_list_of_shards_reads_them_in_order_with_a_condition_or_joined(shards)
     assert len(joined) == 18
     assert [row["draw"] for row in joined.rows()][:7] == [0, 2, 10, 12, 20, 22, 0]
     assert sum(batch.num_rows for batch in joined.batches()) == 18
+
+
+def test_one_shard_is_read_ahead_with_the_columns_that_it_has(tmp_path, monkeypatch):
+    files = [tmp_path / shard_name(index) for index in range(4)]
+    for index, file in enumerate(files):
+        write_shard(file, [{"id": str(index), "draw": index}], schema_of(["draw"]), Seal("", ""))
+    read = []
+    monkeypatch.setattr(
+        shards_module, "read_table", lambda path, columns: read.append(path) or read_table(path, columns)
+    )
+    tables = read_tables(files, ["draw", "score"])
+    assert next(tables).to_pydict() == {"draw": [0]}
+    assert next(tables).to_pydict() == {"draw": [1]}
+    tables.close()
+    assert read[:2] == files[:2] and len(read) <= 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+    assert [table.num_rows for table in read_tables(files)] == [1, 1, 1, 1]
+    assert list(read_tables([])) == []
+
+
+def test_a_shard_that_cannot_be_read_is_told_where_its_turn_is(tmp_path):
+    files = [tmp_path / shard_name(index) for index in range(2)]
+    write_shard(files[0], [{"id": "0"}], schema_of([]), Seal("", ""))
+    tables = read_tables(files)
+    assert next(tables).num_rows == 1
+    with pytest.raises(FileNotFoundError):
+        next(tables)
 
 
 def test_shards_become_daft_frames_with_their_condition(shards):

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from sftmill.columns import SENSITIVITIES
 from sftmill.core import Row, answer, question
-from sftmill.flow.shards import read_table, shard_files
+from sftmill.flow.shards import read_tables, shard_files
 from sftmill.steps.blend.export_readme import ListedFile, listed_files
 from sftmill.text import length
 
@@ -172,9 +170,8 @@ def final_folders(run_dir: Path, manifest: dict[str, Any], recipe: dict[str, Any
 
 
 def _rows(folder: Path) -> Iterator[Row]:
-    for path in shard_files(folder):
-        there = set(pq.read_schema(path).names)
-        yield from read_table(path, [name for name in _READ if name in there]).to_pylist()
+    for table in read_tables(shard_files(folder), list(_READ)):
+        yield from table.to_pylist()
 
 
 def _count(facts: Facts, row: Row) -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-import pyarrow.parquet as pq
 
 from sftmill.core import Row
 from sftmill.coverage.gains import Gain, Group, measure_gains
 from sftmill.errors import RunError
-from sftmill.flow.shards import read_table, shard_files, without_empty
+from sftmill.flow.shards import read_tables, rows_of, shard_files
 from sftmill.steps.curate.coverage.coverage import CoverageMap, Rule, map_coverage
 from sftmill.steps.curate.coverage.demand import Tally
 from sftmill.steps.grid import Grid
@@ -49,10 +48,8 @@ class Place(NamedTuple):
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows, with those columns alone that a map needs, one shard in memory at a time."""
-        for path in shard_files(self.folder()):
-            there = set(pq.read_schema(path).names)
-            for row in read_table(path, [name for name in _READ if name in there]).to_pylist():
-                yield without_empty(row)
+        for table in read_tables(shard_files(self.folder()), list(_READ)):
+            yield from rows_of(table)
 
 
 @dataclass

@@ -323,7 +323,8 @@ class Output:
             for name in self.schema.names:
                 if name not in table.column_names:
                     table = table.append_column(name, pa.nulls(table.num_rows, self.schema.field(name).type))
-            await self._write(table.select(self.schema.names).cast(self.schema))
+            table = table.select(self.schema.names)
+            await self._write(table if table.schema.equals(self.schema) else table.cast(self.schema))
         if len(self.rows) >= SHARD_ROWS or len(self.lost) >= 10 * SHARD_ROWS:
             await self._write()
 

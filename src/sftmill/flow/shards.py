@@ -8,6 +8,7 @@ there is no other bookkeeping to get out of step with the files.
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -212,7 +213,12 @@ def read_seal(path: Path) -> Seal | None:
 
 def read_rows(path: Path) -> list[Row]:
     """Return the rows of one shard as they were before they were written."""
-    return [without_empty(row) for row in read_table(path).to_pylist()]
+    return rows_of(read_table(path))
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """Return the rows of a shard that was read, as they were before they were written."""
+    return [without_empty(row) for row in table.to_pylist()]
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -222,6 +228,19 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """
     with pq.ParquetFile(path, memory_map=False) as file:
         return file.read(columns=columns, use_threads=False)
+
+
+def read_tables(files: Iterable[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield shards as tables, each with those of the columns that it has; a thread reads the next one meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead = None
+        for path in files:
+            following = pool.submit(read_table, path, columns)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()
 
 
 def rows_of_file(path: Path) -> int:
@@ -289,20 +308,19 @@ class ShardList:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows as dicts, one shard in memory at a time."""
-        for path in self.files:
-            for row in read_rows(path):
+        for table in read_tables(self.files):
+            for row in rows_of(table):
                 if self.keep is None or self.keep(row):
                     yield row
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield Arrow batches in order, with the columns named or all."""
-        for path in self.files:
+        for table in read_tables(self.files, columns if self.keep is None else None):
             if self.keep is None:
-                yield from read_table(path, columns).to_batches()
+                yield from table.to_batches()
                 continue
-            table = read_table(path)
-            table = table.filter(pa.array([self.keep(row) for row in read_rows(path)], pa.bool_()))
-            yield from (table.select(columns) if columns else table).to_batches()
+            kept = table.filter(pa.array([self.keep(row) for row in rows_of(table)], pa.bool_()))
+            yield from (kept.select(columns) if columns else kept).to_batches()
 
     def map(self, work: "Work[Made]", columns: list[str] | None = None) -> "Iterator[Made]":
         """Yield what `work` makes of every batch, in order, several at a time, wherever the engine works."""

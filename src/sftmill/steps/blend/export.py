@@ -134,14 +134,15 @@ class _Files:
     def __init__(self, folder: Path, step: Export):
         self._folder = folder
         self._step = step
-        self._kinds = {name: kind for kind in step.kinds() for name in kind.files}
+        self._all = step.kinds()
+        self._kinds = {name: kind for kind in self._all for name in kind.files}
         self._open: dict[str, RowFile | Workbook] = {}
-        self._retrieving = any(kind.form in RETRIEVER_FORMS for kind in step.kinds())
-        self._left_out: dict[str, Counter[str]] = {kind.name: Counter() for kind in step.kinds()}
+        self._retrieving = any(kind.form in RETRIEVER_FORMS for kind in self._all)
+        self._left_out: dict[str, Counter[str]] = {kind.name: Counter() for kind in self._all}
         self.weighted = 0
         """Rows that are to count more or less than once."""
         try:
-            for kind in step.kinds():
+            for kind in self._all:
                 self._file(kind.name)
         except BaseException:
             self.abandon()
@@ -163,7 +164,7 @@ class _Files:
         lines: dict[str, bytes] = {}
         left_out: dict[str, str] = {}
         try:
-            for kind in self._step.kinds():
+            for kind in self._all:
                 try:
                     lines[kind.file_for(sample)] = kind.encode(kind.convert(sample))
                 except LeftOut as reason:
