@@ -121,6 +121,20 @@ def hash_tokens(data, start, end, table, more, codes, masked, exact, edges):
     return count
 
 
+@inlined
+def look_up(key, sieve, keys):
+    """Return the place of a key in the table, -1 where it is not there, as the sieve says of most at once."""
+    bit = key & np.uint64(len(sieve) * 8 - 1)
+    if sieve[bit >> np.uint64(3)] >> (bit & np.uint64(7)) & np.uint64(1):
+        slots = np.uint64(len(keys) - 1)
+        slot = key & slots
+        while keys[slot] != 0:
+            if keys[slot] == key:
+                return np.int64(slot)
+            slot = (slot + np.uint64(1)) & slots
+    return np.int64(-1)
+
+
 @compiled
 def scan(
     data, starts, ends, text, table, more, n, mask, sieve, keys, codes, masked, exact, edges, sums, wholes,
@@ -133,8 +147,6 @@ def scan(
     power = np.uint64(1)
     for _ in range(n):
         power *= _BASE
-    slots = np.uint64(len(keys) - 1)
-    bits = np.uint64(len(sieve) * 8 - 1)
     number, room = 0, len(found)
     while text < len(starts):
         before = number
@@ -152,18 +164,12 @@ def scan(
                 begins[begun] = i
                 begun += 1
             if i + 1 >= n:
-                key = mix(total - sums[i + 1 - n] * power)
-                bit = key & bits
-                if sieve[bit >> np.uint64(3)] >> (bit & np.uint64(7)) & np.uint64(1):
-                    slot = key & slots
-                    while keys[slot] != 0:
-                        if keys[slot] == key:
-                            if number < room:
-                                found[number, 0] = text
-                                found[number, 1] = slot
-                            number += 1
-                            break
-                        slot = (slot + np.uint64(1)) & slots
+                slot = look_up(mix(total - sums[i + 1 - n] * power), sieve, keys)
+                if slot >= 0:
+                    if number < room:
+                        found[number, 0] = text
+                        found[number, 1] = slot
+                    number += 1
             if i + 1 == count or edges[i + 1]:
                 at = begun - 1
                 while at >= 0 and i + 1 - begins[at] < n:
@@ -172,17 +178,12 @@ def scan(
                     for _ in range(length):
                         shift *= _BASE
                     key = mix((whole - wholes[begins[at]] * shift) ^ (np.uint64(length) * _PRIME))
-                    bit = key & bits
-                    if sieve[bit >> np.uint64(3)] >> (bit & np.uint64(7)) & np.uint64(1):
-                        slot = key & slots
-                        while keys[slot] != 0:
-                            if keys[slot] == key:
-                                if number < room:
-                                    found[number, 0] = text
-                                    found[number, 1] = slot
-                                number += 1
-                                break
-                            slot = (slot + np.uint64(1)) & slots
+                    slot = look_up(key, sieve, keys)
+                    if slot >= 0:
+                        if number < room:
+                            found[number, 0] = text
+                            found[number, 1] = slot
+                        number += 1
                     at -= 1
         if number > room:  # this text again, in a new table
             return text, before
